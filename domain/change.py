@@ -1,0 +1,71 @@
+"""A guarded write: what must still be true, and what then becomes true.
+
+The guard is one value that the domain checks on an email and an adapter turns into
+a filter of the store; a test compares the two over all states.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from .email import Email, State
+from .outcome import OutcomeWord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """What must hold of the stored email for a change to be written.
+
+    Attributes:
+        fence: The fence that the change was made from.
+        states: The states that it may be in.
+        not_before_by: ``not_before`` must be at or before this instant.
+        due_at: ``due_at`` must be this very instant (an offer leaves the fence alone
+            and so has to match what it moves).
+        no_acceptance: No attempt may have been accepted.
+    """
+
+    fence: int
+    states: frozenset[State]
+    not_before_by: datetime | None = None
+    due_at: datetime | None = None
+    no_acceptance: bool = False
+
+    def admits(self, email: Email) -> bool:
+        """Return whether the change may be written over this email."""
+        return (
+            email.fence == self.fence
+            and email.state in self.states
+            and (
+                self.not_before_by is None
+                or (
+                    email.not_before is not None
+                    and email.not_before <= self.not_before_by
+                )
+            )
+            and (self.due_at is None or email.due_at == self.due_at)
+            and not (
+                self.no_acceptance
+                and any(a.outcome is OutcomeWord.ACCEPTED for a in email.attempts)
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One write to one email.
+
+    Attributes:
+        before: The email that was read.
+        after: The email as it becomes; only what differs is written.
+    """
+
+    guard: Guard
+    before: Email
+    after: Email
+
+    @property
+    def email_id(self) -> str:
+        """The email that it is for."""
+        return self.before.email_id

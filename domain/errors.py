@@ -1,0 +1,123 @@
+"""Every exception that Postroom raises on purpose.
+
+::
+
+    PostroomError
+    ├── InvalidValueError (ValueError)   a value breaks a rule of the domain
+    │   └── InvalidAddressError          ... and it is an address
+    ├── ForbiddenTransitionError         the lifecycle has no such edge
+    ├── UnbuildableError                 a provider's request cannot be made of it
+    ├── UncarriableError                 no configured provider could ever carry it
+    ├── StoreError                       the document store did not do as asked
+    │   ├── NotStoredError               ... and the document is known not to be there
+    │   ├── StorageUnsureError           ... and nobody knows whether it is there
+    │   └── StoreUnavailableError        ... it could not be reached or read
+    ├── HintError                        Redis did not take a hint
+    └── ClockUnsureError                 the store's time has not been seen lately
+
+    SettingsError (Exception)            outside the tree: no handler may swallow it
+
+What a provider answers is not an exception but an outcome (``outcome.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = [
+    "ClockUnsureError",
+    "ForbiddenTransitionError",
+    "HintError",
+    "InvalidAddressError",
+    "InvalidValueError",
+    "NotStoredError",
+    "PostroomError",
+    "SettingsError",
+    "StorageUnsureError",
+    "StoreError",
+    "StoreUnavailableError",
+    "UnbuildableError",
+    "UncarriableError",
+]
+
+
+class PostroomError(Exception):
+    """Root of all that Postroom raises on purpose."""
+
+
+class InvalidValueError(PostroomError, ValueError):
+    """Raised when a value breaks a rule of the domain."""
+
+
+class InvalidAddressError(InvalidValueError):
+    """Raised when an address is not one plain ``local@domain``."""
+
+
+class ForbiddenTransitionError(PostroomError):
+    """Raised when the lifecycle has no such edge from the email's state."""
+
+
+class UnbuildableError(PostroomError):
+    """Raised when a provider's request cannot be made of this email.
+
+    Found before the claim, so no attempt is used up. ``field`` names what it is
+    about.
+    """
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class UncarriableError(PostroomError):
+    """Raised at accept when no configured provider could ever carry the email.
+
+    ``reasons`` has one word for each provider, by its name.
+    """
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        told = ", ".join(f"{name}: {why}" for name, why in reasons.items())
+        super().__init__(f"no configured provider can carry this email ({told})")
+        self.reasons = dict(reasons)
+
+
+class StoreError(PostroomError):
+    """Raised when the document store did not do as it was asked."""
+
+
+class NotStoredError(StoreError):
+    """Raised when an email is known not to be in the store."""
+
+
+class StorageUnsureError(StoreError):
+    """Raised when nobody could find out whether the email was stored.
+
+    ``email_id`` lets the client look it up later.
+    """
+
+    def __init__(self, message: str, *, email_id: str) -> None:
+        super().__init__(message)
+        self.email_id = email_id
+
+
+class StoreUnavailableError(StoreError):
+    """Raised when the store could not be reached, or did not answer in time.
+
+    After a write this means that it may have been applied: read it back.
+    """
+
+
+class HintError(PostroomError):
+    """Raised when Redis did not take a hint. The email is safe without it."""
+
+
+class ClockUnsureError(PostroomError):
+    """Raised when the store's time has not been seen for five minutes."""
+
+
+class SettingsError(Exception):
+    """Raised at start when settings are wrong; ``faults`` lists all of them."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__("settings: " + "; ".join(faults))
+        self.faults = faults

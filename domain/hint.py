@@ -1,0 +1,128 @@
+"""What a queue message says: an id and a few facts, a frozen and versioned contract.
+
+A hint never holds an address or a body. It may be lost, doubled, late or of another
+release; the document in the store decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .attempts import standing_of
+from .email import Delivery, Email, Priority, Routing
+from .errors import InvalidValueError
+from .routing import Standing
+
+#: Version of the message. Readers take this one and refuse what they do not know.
+HINT_VERSION = 1
+
+#: The actors that take hints, by name: the web process knows no more of them.
+ROUTER_ACTOR = "ProviderRouter"
+SWEEP_ACTOR = "sweep"
+RECONCILE_ACTOR = "reconcile"
+RELEASE_ACTOR = "release"
+
+#: Their queues. The router process serves all of these and no ``send`` queue.
+ROUTER_QUEUE = "router"
+SWEEP_QUEUE = "sweep"
+RECONCILE_QUEUE = "reconcile"
+
+#: How often a hint may bounce between router and a closed door before it parks.
+MAX_HOPS = 3
+
+
+def send_queue(provider: str) -> str:
+    """Return the name of a provider's queue, which is its actor's name too."""
+    return f"send.{provider}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """The offer of an email to an actor.
+
+    Attributes:
+        hops: How often a refused permit sent it back to the router.
+        probe: It may knock at an open breaker.
+    """
+
+    email_id: str
+    routing: Routing
+    standing: Standing
+    provider: str | None
+    delivery: Delivery
+    priority: Priority
+    hops: int = 0
+    probe: bool = False
+
+    @classmethod
+    def of(cls, email: Email) -> Hint:
+        """Return the hint that says where an email stands now."""
+        return cls(
+            email_id=email.email_id,
+            routing=email.routing,
+            standing=standing_of(email),
+            provider=email.provider,
+            delivery=email.delivery,
+            priority=email.priority,
+        )
+
+    def bounced(self) -> Hint:
+        """Return it as it goes back to the router after a refused permit."""
+        return replace(self, hops=self.hops + 1, probe=False)
+
+    def to_message(self) -> dict[str, Any]:
+        """Return the plain values that a queue message carries."""
+        return {
+            "v": HINT_VERSION,
+            "email_id": self.email_id,
+            "from_domain": self.routing.from_domain,
+            "size_bytes": self.routing.size_bytes,
+            "recipients": self.routing.recipients,
+            "attachments": self.routing.attachments,
+            "tries": dict(self.standing.tries),
+            "excluded": sorted(self.standing.excluded),
+            "unbuildable": sorted(self.standing.unbuildable),
+            "provider": self.provider,
+            "delivery": self.delivery.value,
+            "priority": self.priority.value,
+            "hops": self.hops,
+            "probe": self.probe,
+        }
+
+    @classmethod
+    def from_message(cls, values: Mapping[str, Any]) -> Hint:
+        """Read a message.
+
+        Fields that it does not know are ignored, so that a newer release may add
+        some and still be rolled back.
+
+        Raises:
+            InvalidValueError: It is of another version, or not a hint at all.
+        """
+        version = values.get("v")
+        if version != HINT_VERSION:
+            raise InvalidValueError(f"hint v must be {HINT_VERSION}, got {version!r}")
+        try:
+            return cls(
+                email_id=str(values["email_id"]),
+                routing=Routing(
+                    from_domain=str(values["from_domain"]),
+                    size_bytes=int(values["size_bytes"]),
+                    recipients=int(values["recipients"]),
+                    attachments=int(values["attachments"]),
+                ),
+                standing=Standing(
+                    tries={str(k): int(n) for k, n in values["tries"].items()},
+                    excluded=frozenset(str(name) for name in values["excluded"]),
+                    unbuildable=frozenset(str(name) for name in values["unbuildable"]),
+                ),
+                provider=values["provider"],
+                delivery=Delivery(values["delivery"]),
+                priority=Priority(values["priority"]),
+                hops=int(values["hops"]),
+                probe=bool(values["probe"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as ex:
+            raise InvalidValueError(f"hint is not readable: {ex!r}") from ex

@@ -1,0 +1,334 @@
+"""The states of an email and the only functions that change them.
+
+Each transition takes the email as it was read and returns the guarded write that
+makes it what it becomes; nothing is changed in place. ``docs/lifecycle.md`` draws
+``EDGES``, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from .attempts import maybe_out
+from .change import Change, Guard
+from .email import (
+    FINAL_STATES,
+    Attempt,
+    Email,
+    PossibleDuplicate,
+    RecipientState,
+    State,
+    WaitingFor,
+)
+from .errors import ForbiddenTransitionError
+from .policy import LONGEST_HINT_DELAY, LONGEST_OFFER_WAIT, Policy
+
+#: States from which an email may be claimed.
+CLAIMABLE = frozenset({State.SCHEDULED, State.QUEUED})
+
+#: Every edge of the lifecycle. ``sent`` from a final state is a late acceptance.
+EDGES: dict[State, frozenset[State]] = {
+    State.SCHEDULED: frozenset({State.QUEUED, State.SENDING, State.FAILED}),
+    State.QUEUED: frozenset({State.QUEUED, State.SENDING, State.SENT, State.FAILED}),
+    State.SENDING: frozenset(
+        {State.SENDING, State.SENT, State.QUEUED, State.UNKNOWN, State.FAILED},
+    ),
+    State.UNKNOWN: frozenset({State.UNKNOWN, State.SENT, State.QUEUED, State.FAILED}),
+    State.SENT: frozenset({State.SENT}),
+    State.FAILED: frozenset({State.FAILED, State.SENT}),
+    State.CANCELLED: frozenset({State.CANCELLED, State.SENT}),
+    State.SUPPRESSED: frozenset(),
+}
+
+
+def claim(
+    email: Email,
+    *,
+    provider: str,
+    attempt_id: str,
+    now: datetime,
+    policy: Policy,
+) -> Change:
+    """Take an email for one attempt: the intention is durable before a byte leaves.
+
+    The same write names the earlier attempts that may be out, so that no possible
+    duplicate goes unrecorded.
+
+    Raises:
+        ForbiddenTransitionError: The email is not claimable, or not yet.
+    """
+    _require(email, State.SENDING)
+    if email.not_before is None or email.not_before > now:
+        raise ForbiddenTransitionError(f"no claim before {email.not_before}")
+    attempt = Attempt(
+        id=attempt_id,
+        no=len(email.attempts) + 1,
+        round=email.round,
+        provider=provider,
+        recipients=email.pending,
+        started_at=now,
+    )
+    earlier = maybe_out(email)
+    duplicate = PossibleDuplicate(attempt_id=attempt_id, earlier=earlier, at=now)
+    after = _moved(
+        email,
+        State.SENDING,
+        now=now,
+        due_at=now + policy.lease,
+        attempts=(*email.attempts, attempt),
+        possible_duplicates=(
+            (*email.possible_duplicates, duplicate)
+            if earlier
+            else email.possible_duplicates
+        ),
+    )
+    guard = Guard(
+        fence=email.fence,
+        states=CLAIMABLE,
+        not_before_by=now,
+        no_acceptance=True,
+    )
+    return Change(guard=guard, before=email, after=after)
+
+
+def sent(email: Email, *, now: datetime) -> Change:
+    """Settle an email whose acceptance is known, from whichever state.
+
+    Recipients that were not refused by then are accepted.
+    """
+    recipients = tuple(
+        replace(r, state=RecipientState.ACCEPTED)
+        if r.state is RecipientState.PENDING
+        else r
+        for r in email.recipients
+    )
+    return _change(
+        email,
+        State.SENT,
+        now=now,
+        recipients=recipients,
+        reason=None,
+        not_before=None,
+        due_at=None,
+        sent_at=email.sent_at or now,
+    )
+
+
+def queued(
+    email: Email,
+    *,
+    now: datetime,
+    wait: timedelta,
+    policy: Policy,
+    new_round: bool = False,
+) -> Change:
+    """Let an email wait for its next attempt.
+
+    Args:
+        email: In any open state.
+        now: The store's time.
+        wait: How long until the next attempt; zero for at once.
+        policy: Gives the sweep's grace.
+        new_round: Each provider's share starts anew.
+    """
+    not_before = now + wait
+    return _change(
+        email,
+        State.QUEUED,
+        now=now,
+        waiting_for=WaitingFor.BACKOFF if wait else None,
+        not_before=not_before,
+        due_at=due_after(not_before, wait=wait, policy=policy),
+        round=email.round + 1 if new_round else email.round,
+    )
+
+
+def park(
+    email: Email,
+    *,
+    until: datetime,
+    providers: Sequence[str],
+    is_probe: bool,
+    now: datetime,
+    policy: Policy,
+) -> Change:
+    """Let an email wait for the first of some providers to come back.
+
+    Args:
+        email: Queued or scheduled.
+        until: When the first of them may be tried again.
+        providers: Those whose return releases it.
+        is_probe: It is the one that knocks at ``until``; the others wait for the
+            release.
+        now: The store's time.
+        policy: Gives the sweep's grace.
+    """
+    _require(email, State.QUEUED)
+    not_before = max(until, now)
+    return _change(
+        email,
+        State.QUEUED,
+        now=now,
+        waiting_for=WaitingFor.PROVIDER,
+        parked_for=tuple(providers),
+        not_before=not_before,
+        due_at=(
+            due_after(not_before, wait=not_before - now, policy=policy)
+            if is_probe
+            else now + LONGEST_OFFER_WAIT
+        ),
+    )
+
+
+def unknown(email: Email, *, now: datetime, until: datetime | None) -> Change:
+    """Record that nobody can say whether an email went out.
+
+    Args:
+        email: Being sent, or unknown already.
+        now: The store's time.
+        until: When to stop waiting for word of it; ``None`` holds it until an event
+            or an operator settles it.
+    """
+    return _change(
+        email,
+        State.UNKNOWN,
+        now=now,
+        waiting_for=WaitingFor.OPERATOR if until is None else WaitingFor.OUTCOME,
+        not_before=None,
+        due_at=until,
+    )
+
+
+def failed(email: Email, *, reason: str, now: datetime, code: str = "") -> Change:
+    """Make an email a dead letter.
+
+    Args:
+        email: In any open state.
+        reason: One word for programs: ``refused``, ``no_provider``,
+            ``sender_not_allowed``, ``expired``, ``unbuildable``.
+        now: The store's time.
+        code: For ``refused``, the provider's code, kept with the recipients.
+    """
+    recipients = email.recipients
+    if reason == "refused":
+        recipients = tuple(
+            replace(r, state=RecipientState.REFUSED, code=code)
+            if r.state is RecipientState.PENDING
+            else r
+            for r in email.recipients
+        )
+    return _change(
+        email,
+        State.FAILED,
+        now=now,
+        recipients=recipients,
+        reason=reason,
+        not_before=None,
+        due_at=None,
+    )
+
+
+def corrected(email: Email, *, now: datetime) -> Change:
+    """Write a late result into its attempt and leave the state alone.
+
+    The fence moves on all the same, so that whoever has the email in hand misses it,
+    reloads and sees the result.
+    """
+    after = replace(email, fence=email.fence + 1, updated_at=now)
+    return Change(guard=_guard(email), before=email, after=after)
+
+
+def offered(email: Email, *, now: datetime, policy: Policy) -> Change:
+    """Note that the sweep has offered an email, so that it is not offered at once.
+
+    The fence stays: an offer gives and takes no right. ``due_at`` moves on by the
+    grace, doubled with each offer, by at most 15 minutes.
+    """
+    if email.due_at is None or email.not_before is None:
+        raise ForbiddenTransitionError(f"{email.state} is never offered")
+    wait = min(policy.sweep_grace * (1 << min(email.offers, 20)), LONGEST_OFFER_WAIT)
+    after = replace(
+        email,
+        due_at=max(now, email.not_before) + wait,
+        offers=email.offers + 1,
+    )
+    guard = Guard(fence=email.fence, states=CLAIMABLE, due_at=email.due_at)
+    return Change(guard=guard, before=email, after=after)
+
+
+def due_after(not_before: datetime, *, wait: timedelta, policy: Policy) -> datetime:
+    """Return when the sweep shall look at an email that waits until ``not_before``.
+
+    A short wait has a hint on its way, which gets the grace; a long one has none.
+    """
+    hinted = wait <= LONGEST_HINT_DELAY
+    return not_before + policy.sweep_grace if hinted else not_before
+
+
+def is_expired(email: Email, *, now: datetime, policy: Policy) -> bool:
+    """Return whether a waiting email is too old to be sent.
+
+    An email that is being sent, or may be out, never expires.
+    """
+    return email.state in CLAIMABLE and is_too_old(email, now=now, policy=policy)
+
+
+def is_too_old(email: Email, *, now: datetime, policy: Policy) -> bool:
+    """Return whether an email has passed its age, whatever its state.
+
+    Age counts from when it first became due, or from the last redrive.
+    """
+    born = email.redriven_at or email.first_due_at
+    return now - born > policy.max_age
+
+
+def _change(email: Email, to: State, *, now: datetime, **values: Any) -> Change:
+    _require(email, to)
+    return Change(
+        guard=_guard(email),
+        before=email,
+        after=_moved(email, to, now=now, **values),
+    )
+
+
+def _moved(email: Email, to: State, *, now: datetime, **values: Any) -> Email:
+    """Return the email in its new state, with what every move resets."""
+    defaults: dict[str, Any] = {
+        "state": to,
+        "fence": email.fence + 1,
+        "updated_at": now,
+        "offers": 0,
+        "waiting_for": None,
+        "parked_for": (),
+    }
+    return replace(email, **(defaults | values))
+
+
+def _guard(email: Email) -> Guard:
+    return Guard(fence=email.fence, states=frozenset({email.state}))
+
+
+def _require(email: Email, to: State) -> None:
+    if to not in EDGES[email.state]:
+        raise ForbiddenTransitionError(f"{email.state} does not lead to {to}")
+
+
+__all__ = [
+    "CLAIMABLE",
+    "EDGES",
+    "FINAL_STATES",
+    "claim",
+    "corrected",
+    "due_after",
+    "failed",
+    "is_expired",
+    "is_too_old",
+    "offered",
+    "park",
+    "queued",
+    "sent",
+    "unknown",
+]

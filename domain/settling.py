@@ -1,0 +1,273 @@
+"""What an outcome makes of an email: sent, waiting, unknown, held or failed.
+
+The decision table of DESIGN.md, section 3, as pure functions. A result may come from
+whoever has the email in hand, or late from one who lost it; both end here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from . import lifecycle
+from .attempts import (
+    TOO_LATE,
+    share,
+    since_redrive,
+    standing_of,
+    unknowns,
+    waits_so_far,
+)
+from .change import Change
+from .email import Attempt, Delivery, Email, State
+from .outcome import (
+    Accepted,
+    NotSent,
+    Outcome,
+    OutcomeWord,
+    RefusalKind,
+    Refused,
+    Unknown,
+)
+from .policy import Policy
+from .retry import at_least, next_delay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of one attempt.
+
+    Attributes:
+        latency: How long the call took.
+        jitter: A draw from [0, 1) for the back-off.
+        others: Providers that could have the email now, without the attempt's own.
+    """
+
+    attempt_id: str
+    outcome: Outcome
+    latency: timedelta
+    jitter: float
+    others: Collection[str] = ()
+
+
+def record(
+    email: Email, result: Result, *, now: datetime, policy: Policy
+) -> Change | None:
+    """Return the write that records a result, or ``None`` if there is nothing to write.
+
+    An acceptance is a fact and wins, however late and from whoever. Another late
+    result corrects its attempt only, unless it was the last uncertain one of an
+    unknown email, which is then settled by what is certain.
+
+    Args:
+        email: As it stands in the store now.
+        result: Of one of its attempts.
+        now: The store's time.
+        policy: The limits and waits.
+    """
+    attempt = email.attempt(result.attempt_id)
+    if attempt is None or attempt.ended_at is not None:
+        return None
+    ended = _ended(email, attempt, result, now=now, policy=policy)
+    told = _with_attempt(email, ended)
+    in_hand = email.state is State.SENDING and email.attempts[-1].id == attempt.id
+    change = (
+        _settle(told, ended, result, now=now, policy=policy)
+        if in_hand
+        else _settle_late(told, ended, now=now, policy=policy)
+    )
+    return None if change is None else replace(change, before=email)
+
+
+def lapse(email: Email, *, now: datetime, policy: Policy) -> Change | None:
+    """Return what becomes of an email whose lease, or whose wait, is over.
+
+    A lease that ran out is an attempt whose outcome is unknown. An unknown email
+    whose wait is over goes again or is held, as its client asked.
+    """
+    if email.due_at is None or email.due_at > now:
+        return None
+    if email.state is State.SENDING:
+        if any(a.outcome is OutcomeWord.ACCEPTED for a in email.attempts):
+            return lifecycle.sent(email, now=now)
+        return _unknown(email, email.attempts[-1], now=now, policy=policy)
+    if email.state is State.UNKNOWN:
+        return lifecycle.queued(email, now=now, wait=timedelta(0), policy=policy)
+    return None
+
+
+def _settle(
+    email: Email,
+    attempt: Attempt,
+    result: Result,
+    *,
+    now: datetime,
+    policy: Policy,
+) -> Change:
+    """Settle by the result of the attempt that has the email in hand."""
+    if any(a.outcome is OutcomeWord.ACCEPTED for a in email.attempts):
+        # An older attempt's acceptance came in while this one ran: it is sent.
+        return lifecycle.sent(email, now=now)
+    outcome = result.outcome
+    match outcome:
+        case Accepted():
+            return lifecycle.sent(email, now=now)
+        case Unknown():
+            return _unknown(email, attempt, now=now, policy=policy)
+        case NotSent():
+            return _again(email, attempt, result, now=now, policy=policy)
+        case Refused():
+            return _refused(email, attempt, outcome, result, now=now, policy=policy)
+        case _:
+            assert_never(outcome)
+
+
+def _refused(
+    email: Email,
+    attempt: Attempt,
+    outcome: Refused,
+    result: Result,
+    *,
+    now: datetime,
+    policy: Policy,
+) -> Change:
+    if not outcome.certain and email.delivery is Delivery.AT_MOST_ONCE:
+        return _unknown(email, attempt, now=now, policy=policy)
+    match outcome.kind:
+        case RefusalKind.PERMANENT:
+            return lifecycle.failed(email, reason="refused", now=now, code=outcome.code)
+        case RefusalKind.SENDER | RefusalKind.ACCOUNT:
+            # The router knows who is left, and says so if there is nobody.
+            return lifecycle.queued(email, now=now, wait=timedelta(0), policy=policy)
+        case RefusalKind.TRANSIENT:
+            return _again(email, attempt, result, now=now, policy=policy)
+        case _:
+            assert_never(outcome.kind)
+
+
+def _again(
+    email: Email,
+    attempt: Attempt,
+    result: Result,
+    *,
+    now: datetime,
+    policy: Policy,
+) -> Change:
+    """Queue for the next provider at once, for this one later, or for a new round."""
+    standing = standing_of(email)
+    here = standing.tries.get(attempt.provider, 0)
+    if any(standing.tries.get(name, 0) < here for name in result.others):
+        return lifecycle.queued(email, now=now, wait=timedelta(0), policy=policy)
+    if lifecycle.is_too_old(email, now=now, policy=policy):
+        return lifecycle.failed(email, reason="expired", now=now)
+    wait = (attempt.retry_at or now) - now
+    return lifecycle.queued(
+        email,
+        now=now,
+        wait=max(wait, timedelta(0)),
+        policy=policy,
+        new_round=here >= share(email, policy),
+    )
+
+
+def _unknown(
+    email: Email, attempt: Attempt, *, now: datetime, policy: Policy
+) -> Change:
+    """Wait for word of the attempt, twice as long each time, or hold the email.
+
+    The wait counts from when the call must have ended, so that a lapsed lease does
+    not add to it.
+    """
+    count = unknowns(email) or 1
+    if email.delivery is Delivery.AT_MOST_ONCE or count > policy.max_unknown:
+        return lifecycle.unknown(email, now=now, until=None)
+    grace = policy.unknown_grace * (1 << (count - 1))
+    until = attempt.started_at + policy.timeout + grace
+    return lifecycle.unknown(email, now=now, until=max(until, now))
+
+
+def _settle_late(
+    email: Email,
+    attempt: Attempt,
+    *,
+    now: datetime,
+    policy: Policy,
+) -> Change | None:
+    """Settle by a result whose email has meanwhile gone on without it."""
+    if attempt.outcome is OutcomeWord.ACCEPTED:
+        if email.state in {State.SENDING, State.SENT}:
+            return lifecycle.corrected(email, now=now)
+        return lifecycle.sent(email, now=now)
+    if attempt.outcome is OutcomeWord.UNKNOWN:
+        return None
+    if email.state is State.UNKNOWN and not any(
+        a.may_be_out for a in since_redrive(email)
+    ):
+        if attempt.kind is RefusalKind.PERMANENT:
+            code = attempt.code or ""
+            return lifecycle.failed(email, reason="refused", now=now, code=code)
+        return lifecycle.queued(email, now=now, wait=timedelta(0), policy=policy)
+    return lifecycle.corrected(email, now=now)
+
+
+def _ended(
+    email: Email,
+    attempt: Attempt,
+    result: Result,
+    *,
+    now: datetime,
+    policy: Policy,
+) -> Attempt:
+    """Return the attempt with its outcome written in."""
+    outcome = result.outcome
+    ended = replace(
+        attempt,
+        ended_at=now,
+        latency_ms=round(result.latency / timedelta(milliseconds=1)),
+    )
+    delay = next_delay(
+        policy,
+        waits_so_far(email, attempt.provider, policy),
+        jitter=result.jitter,
+    )
+    match outcome:
+        case Accepted():
+            return replace(
+                ended,
+                outcome=OutcomeWord.ACCEPTED,
+                provider_message_id=outcome.provider_message_id,
+            )
+        case Refused():
+            return replace(
+                ended,
+                outcome=OutcomeWord.REFUSED,
+                kind=outcome.kind,
+                certain=outcome.certain,
+                code=outcome.code,
+                detail=outcome.detail or None,
+                retry_at=now + at_least(delay, outcome.retry_after),
+            )
+        case NotSent():
+            return replace(
+                ended,
+                outcome=OutcomeWord.NOT_SENT,
+                code=TOO_LATE if outcome.late else outcome.cause,
+                detail=outcome.detail or None,
+                retry_at=now if outcome.late else now + delay,
+            )
+        case Unknown():
+            return replace(
+                ended,
+                outcome=OutcomeWord.UNKNOWN,
+                code=outcome.cause,
+                detail=outcome.detail or None,
+            )
+        case _:
+            assert_never(outcome)
+
+
+def _with_attempt(email: Email, attempt: Attempt) -> Email:
+    attempts = tuple(attempt if a.id == attempt.id else a for a in email.attempts)
+    return replace(email, attempts=attempts)
