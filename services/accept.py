@@ -1,0 +1,81 @@
+"""Accept an email: check that it can be carried, store it, then hint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..domain.acceptance import NewEmail, accept, routing_of
+from ..domain.email import Email
+from ..domain.errors import (
+    ClockUnsureError,
+    HintError,
+    NotStoredError,
+    UncarriableError,
+)
+from ..domain.hint import Hint
+from ..domain.policy import LONGEST_HINT_DELAY, Policy
+from ..domain.ports import Chance, Clock, EmailStore, Hints
+from ..domain.routing import ProviderProfile, Standing, choose_provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept:
+    """Take responsibility for an email.
+
+    When it returns the email is durable on a majority; whether the hint got through
+    does not matter to that.
+    """
+
+    store: EmailStore
+    hints: Hints
+    clock: Clock
+    chance: Chance
+    profiles: Sequence[ProviderProfile]
+    policy: Policy
+
+    def __call__(self, new: NewEmail) -> Email:
+        """Store a new email and offer it to the router.
+
+        Raises:
+            UncarriableError: No configured provider could ever carry it.
+            NotStoredError: It is known not to be stored.
+            StorageUnsureError: Nobody could find out whether it is stored.
+        """
+        try:
+            now = self.clock.now()
+        except ClockUnsureError as ex:
+            raise NotStoredError("the store has not been seen lately") from ex
+        self._check_carriable(new, now=now)
+        email = accept(
+            new,
+            email_id=self.chance.email_id(),
+            now=now,
+            policy=self.policy,
+        )
+        self.store.insert(email)
+        self._hint(email)
+        return email
+
+    def _check_carriable(self, new: NewEmail, *, now: datetime) -> None:
+        choice = choose_provider(
+            self.profiles,
+            {},
+            routing_of(new.content, new.recipients),
+            Standing(),
+            pin=new.provider,
+            delivery=new.delivery,
+            now=now,
+        )
+        if choice.provider is None:
+            raise UncarriableError({v.provider: v.why.value for v in choice.verdicts})
+
+    def _hint(self, email: Email) -> None:
+        wait = (email.not_before or email.created_at) - email.created_at
+        if wait > LONGEST_HINT_DELAY:
+            return  # the sweep offers it when its time comes
+        try:
+            self.hints.route(Hint.of(email), delay=max(wait, timedelta(0)))
+        except HintError:
+            return  # the email is safe: the sweep offers whatever is due

@@ -1,0 +1,161 @@
+"""Attempt an email at one provider: load, build, permit, claim, call, record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import assert_never
+
+from ..domain.claiming import MayClaim, NotAny, NotThis, TooEarly, may_claim
+from ..domain.email import Email
+from ..domain.errors import (
+    HintError,
+    StoreUnavailableError,
+    UnbuildableError,
+)
+from ..domain.hint import Hint
+from ..domain.lifecycle import claim
+from ..domain.outcome import NotSent, Outcome
+from ..domain.policy import EARLY_HINT, Policy
+from ..domain.ports import (
+    BreakerBoard,
+    Built,
+    Chance,
+    Clock,
+    Denied,
+    EmailStore,
+    Hints,
+    Permit,
+    Provider,
+    Report,
+)
+from .health import Verdicts
+from .next_step import Again, Done, NextStep
+from .settle import Settle
+
+#: A result that says nothing of the provider.
+NEUTRAL = Report(success=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """Try to send one email through one provider.
+
+    The order is the protocol: what cannot be built is found before a permit is
+    taken; the permit comes before the claim, so that a refused one leaves no false
+    trace; and between claim and call stands nothing but a look at the clock.
+    """
+
+    store: EmailStore
+    hints: Hints
+    clock: Clock
+    chance: Chance
+    board: BreakerBoard
+    providers: Mapping[str, Provider]
+    policy: Policy
+    settle: Settle
+    verdicts: Verdicts
+
+    def __call__(self, provider_name: str, hint: Hint) -> NextStep:
+        """Take the email through one attempt, if this provider may have it.
+
+        Raises:
+            StoreUnavailableError: The store went away before the claim.
+            ClockUnsureError: The store's time is not known: no claims.
+        """
+        provider = self.providers[provider_name]
+        email = self.store.load(hint.email_id)
+        if email is None:
+            return Done()
+        may = may_claim(
+            email,
+            provider.profile,
+            now=self.clock.now(),
+            policy=self.policy,
+        )
+        match may:
+            case NotAny():
+                return Done()
+            case NotThis():
+                return self._hand_back(Hint.of(email), hint)
+            case TooEarly():
+                # Far too early: whoever set the time has left a better hint.
+                return Again(delay=may.wait) if may.wait <= EARLY_HINT else Done()
+            case MayClaim():
+                return self._build(provider, email, hint)
+            case _:
+                assert_never(may)
+
+    def _build(self, provider: Provider, email: Email, hint: Hint) -> NextStep:
+        try:
+            built = provider.build(email, recipients=email.pending)
+        except UnbuildableError:
+            fresh = Hint.of(email)
+            standing = fresh.standing
+            names = {*hint.standing.unbuildable, provider.profile.name}
+            without = replace(standing, unbuildable=frozenset(names))
+            return self._hand_back(replace(fresh, standing=without), hint)
+        permit = self.board.permit(provider.profile.name, probe=hint.probe)
+        if isinstance(permit, Denied):
+            return self._hand_back(Hint.of(email), hint)
+        return self._with_permit(provider, email, built, permit)
+
+    def _with_permit(
+        self,
+        provider: Provider,
+        email: Email,
+        built: Built,
+        permit: Permit,
+    ) -> NextStep:
+        """Claim, call and record; the permit is given back whatever happens."""
+        report = NEUTRAL
+        try:
+            started = self.clock.monotonic()
+            claimed = self._claim(email, permit.provider)
+            if claimed is None:
+                return Done()
+            outcome = self._call(provider, built, started)
+            latency = timedelta(seconds=self.clock.monotonic() - started)
+            report = self.verdicts.of(permit.provider, email, outcome, latency)
+        finally:
+            # An interrupt (a stop, a time limit) comes through here as neutral.
+            self.verdicts.tell(permit, report)
+        return self.settle(
+            claimed,
+            attempt_id=claimed.attempts[-1].id,
+            outcome=outcome,
+            latency=latency,
+        )
+
+    def _claim(self, email: Email, provider: str) -> Email | None:
+        """Return the email as claimed, or ``None`` if it is not ours."""
+        attempt_id = self.chance.attempt_id()
+        change = claim(
+            email,
+            provider=provider,
+            attempt_id=attempt_id,
+            now=self.clock.now(),
+            policy=self.policy,
+        )
+        try:
+            return change.after if self.store.apply(change) else None
+        except StoreUnavailableError:
+            # The claim may be stored: only our own attempt id in it proves it ours.
+            stored = self.store.load(email.email_id)
+            if stored is None or stored.fence != change.after.fence:
+                return None
+            return stored if stored.attempt(attempt_id) else None
+
+    def _call(self, provider: Provider, built: Built, started: float) -> Outcome:
+        spent = timedelta(seconds=self.clock.monotonic() - started)
+        if spent > (self.policy.lease - self.policy.timeout) / 2:
+            return NotSent(cause="too_late", late=True)
+        return provider.send(built, timeout=self.policy.timeout)
+
+    def _hand_back(self, fresh: Hint, hint: Hint) -> NextStep:
+        try:
+            self.hints.route(replace(fresh, hops=hint.hops).bounced())
+        except HintError:
+            return Done()  # the sweep offers it again
+        return Done()

@@ -1,0 +1,103 @@
+"""Offer again whatever is due: the net under everything that Redis can lose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..domain.email import Email
+from ..domain.errors import HintError
+from ..domain.hint import Hint
+from ..domain.lifecycle import CLAIMABLE, failed, is_expired, offered
+from ..domain.policy import Policy
+from ..domain.ports import BreakerBoard, Clock, EmailStore, Hints
+from ..domain.routing import BreakerState, ProviderProfile
+
+#: Emails that one sweep reads at most; the next sweep goes on from there.
+SWEEP_LIMIT = 1_000
+
+#: The sweep also takes what falls due before the floor of its clock ticks again.
+HORIZON = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What one sweep did, in counts."""
+
+    offered: int = 0
+    reconciled: int = 0
+    expired: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """Hint at every email that is due and was not offered lately."""
+
+    store: EmailStore
+    hints: Hints
+    clock: Clock
+    board: BreakerBoard
+    profiles: Sequence[ProviderProfile]
+    policy: Policy
+
+    def __call__(self) -> Swept:
+        """Sweep once.
+
+        Raises:
+            StoreUnavailableError: The store did not answer.
+            HintError: Redis is away; the next sweep goes on.
+        """
+        now = self.clock.now()
+        counts = {"offered": 0, "reconciled": 0, "expired": 0}
+        for email in self.store.due(now + HORIZON, limit=SWEEP_LIMIT):
+            did = self._offer(email, now=now)
+            if did is not None:
+                counts[did] += 1
+        for profile in self.profiles:
+            self._wake_parked(profile.name, now=now)
+        return Swept(**counts)
+
+    def _offer(self, email: Email, *, now: datetime) -> str | None:
+        if email.state not in CLAIMABLE:
+            return self._reconcile(email, now=now)
+        if is_expired(email, now=now, policy=self.policy):
+            self.store.apply(failed(email, reason="expired", now=now))
+            return "expired"
+        if not _is_wanted(email, now):
+            return None
+        change = offered(email, now=now, policy=self.policy)
+        if not self.store.apply(change):
+            return None  # somebody took it, or another sweep offered it
+        delay = max((email.not_before or now) - now, timedelta(0))
+        self.hints.route(Hint.of(email), delay=delay)
+        return "offered"
+
+    def _reconcile(self, email: Email, *, now: datetime) -> str | None:
+        if email.due_at is None or email.due_at > now:
+            return None
+        self.hints.reconcile(email.email_id)
+        return "reconciled"
+
+    def _wake_parked(self, provider: str, *, now: datetime) -> None:
+        """Release what waits for a healthy provider; knock at one whose time came."""
+        health = self.board.health(provider)
+        if health.drained or (health.resume_at and health.resume_at > now):
+            return
+        if health.state is BreakerState.CLOSED:
+            if self.store.parked(provider, limit=1):
+                self.hints.release(provider)
+            return
+        if health.retry_at is None or health.retry_at <= now:
+            for email in self.store.parked(provider, limit=1):
+                self.hints.route(Hint.of(email))
+
+
+def _is_wanted(email: Email, now: datetime) -> bool:
+    """Whether it is due, or falls due soon with no hint on its way."""
+    if email.due_at is None or email.not_before is None:
+        return False
+    return email.due_at <= now or email.due_at == email.not_before
+
+
+__all__ = ["HORIZON", "SWEEP_LIMIT", "HintError", "Offer", "Swept"]

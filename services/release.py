@@ -1,0 +1,67 @@
+"""Let parked emails go when their provider is back: in order, at its pace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ..domain.email import Email
+from ..domain.hint import Hint
+from ..domain.lifecycle import queued
+from ..domain.policy import Policy
+from ..domain.ports import BreakerBoard, Clock, EmailStore, Hints
+from ..domain.routing import BreakerState
+
+#: Slowest pace of a release, in emails a second.
+LEAST_RATE_PER_S = 10.0
+
+#: How much of the future one slice fills.
+SLICE = timedelta(seconds=2)
+
+#: Most emails of one slice, whatever the pace.
+SLICE_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Release the oldest emails parked for a provider, one slice at a time."""
+
+    store: EmailStore
+    hints: Hints
+    clock: Clock
+    board: BreakerBoard
+    policy: Policy
+
+    def __call__(self, provider: str) -> int:
+        """Release one slice and ask for the next.
+
+        Returns:
+            How many emails were let go.
+
+        Raises:
+            StoreUnavailableError: The store did not answer; the sweep asks again.
+            HintError: Redis is away; the sweep asks again.
+        """
+        view = self.board.view(provider)
+        if view.health.state is not BreakerState.CLOSED or view.health.drained:
+            return 0
+        if not self.board.may_release(provider, every=SLICE):
+            return 0  # another release is at work
+        rate = max(view.rate_per_s, LEAST_RATE_PER_S)
+        size = min(int(rate * SLICE.total_seconds()), SLICE_LIMIT)
+        emails = self.store.parked(provider, limit=size)
+        released = 0
+        for email in emails:
+            delay = timedelta(seconds=released / rate)
+            released += self._release(email, delay)
+        if len(emails) == size:
+            self.hints.release(provider, delay=SLICE)
+        return released
+
+    def _release(self, email: Email, delay: timedelta) -> bool:
+        now = self.clock.now()
+        change = queued(email, now=now, wait=delay, policy=self.policy)
+        if not self.store.apply(change):
+            return False
+        self.hints.route(Hint.of(change.after), delay=delay)
+        return True

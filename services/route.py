@@ -1,0 +1,144 @@
+"""Route an email: pick a provider and hand it over, or park it, or fail it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ..domain.change import Change
+from ..domain.email import Email, WaitingFor
+from ..domain.errors import HintError
+from ..domain.hint import MAX_HOPS, Hint
+from ..domain.lifecycle import CLAIMABLE, failed, is_expired, park
+from ..domain.policy import LONGEST_HINT_DELAY, Policy
+from ..domain.ports import BreakerBoard, Clock, EmailStore, Hints
+from ..domain.routing import Choice, ProviderProfile, Why, choose_provider
+from .next_step import Dead, Done, NextStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Find the provider that an email goes to now.
+
+    The hint carries what is needed, so handing over costs no trip to the store; only
+    an email that must wait, or that nobody can carry, is loaded and written.
+    """
+
+    store: EmailStore
+    hints: Hints
+    clock: Clock
+    board: BreakerBoard
+    profiles: Sequence[ProviderProfile]
+    policy: Policy
+
+    def __call__(self, hint: Hint) -> NextStep:
+        """Hand the email over, park it, or make it a dead letter.
+
+        Raises:
+            StoreUnavailableError: It could not be parked; the sweep has it.
+        """
+        now = self.clock.now()
+        choice = self.choose(hint, now=now)
+        try:
+            return self._go(hint, choice, now=now)
+        except HintError:
+            return Done()  # the sweep offers it again
+
+    def choose(self, hint: Hint, *, now: datetime) -> Choice:
+        """Return where the email would go now, with a reason for each provider."""
+        return choose_provider(
+            self.profiles,
+            {p.name: self.board.health(p.name) for p in self.profiles},
+            hint.routing,
+            hint.standing,
+            pin=hint.provider,
+            delivery=hint.delivery,
+            now=now,
+        )
+
+    def _go(self, hint: Hint, choice: Choice, *, now: datetime) -> NextStep:
+        probe = choice.probe
+        if hint.hops < MAX_HOPS:
+            if probe is not None and self.board.elect_probe(probe, hint.email_id):
+                self.hints.send(probe, replace(hint, probe=True))
+                return Done()
+            if choice.provider is not None:
+                self.hints.send(choice.provider, hint)
+                return Done()
+        return self._wait_or_fail(hint, choice, now=now)
+
+    def _wait_or_fail(self, hint: Hint, choice: Choice, *, now: datetime) -> NextStep:
+        email = self.store.load(hint.email_id)
+        if email is None or email.state not in CLAIMABLE:
+            return Done()
+        if is_expired(email, now=now, policy=self.policy):
+            return self._fail(email, "expired", now=now)
+        if choice.provider is None and choice.wait_until is None:
+            return self._fail(email, _reason(choice), now=now)
+        return self._park(email, choice, now=now)
+
+    def _fail(self, email: Email, reason: str, *, now: datetime) -> NextStep:
+        if self.store.apply(failed(email, reason=reason, now=now)):
+            return Dead(reason=reason)
+        return Done()
+
+    def _park(self, email: Email, choice: Choice, *, now: datetime) -> NextStep:
+        if _is_waiting(email, now):
+            return Done()  # a doubled hint: it is parked, or backing off, already
+        # A provider that looked healthy but refused its permit three times is given
+        # a moment too.
+        until = choice.wait_until or now + self.policy.retry_first
+        providers = choice.waiting_for or tuple(
+            v.provider for v in choice.verdicts if v.why in {Why.CHOSEN, Why.NOT_FIRST}
+        )
+        first = _first_back(choice, until)
+        is_probe = choice.wait_until is None or (
+            first is not None and self.board.elect_probe(first, email.email_id)
+        )
+        change = park(
+            email,
+            until=until,
+            providers=providers,
+            is_probe=is_probe,
+            now=now,
+            policy=self.policy,
+        )
+        if self.store.apply(change) and is_probe:
+            self._knock_later(change, now=now)
+        return Done()
+
+    def _knock_later(self, change: Change, *, now: datetime) -> None:
+        wait = (change.after.not_before or now) - now
+        if wait <= LONGEST_HINT_DELAY:
+            hint = Hint.of(change.after)
+            self.hints.route(hint, delay=max(wait, timedelta(0)))
+
+
+def _is_waiting(email: Email, now: datetime) -> bool:
+    return (
+        email.waiting_for in {WaitingFor.PROVIDER, WaitingFor.BACKOFF}
+        and email.not_before is not None
+        and email.not_before > now
+    )
+
+
+def _first_back(choice: Choice, until: datetime) -> str | None:
+    """Return the open provider that can be tried first, if that is what we wait for."""
+    return next(
+        (
+            v.provider
+            for v in choice.verdicts
+            if v.why is Why.BREAKER_OPEN and (v.until is None or v.until <= until)
+        ),
+        None,
+    )
+
+
+def _reason(choice: Choice) -> str:
+    """Return why nothing can carry it, by the reason that its sender can mend."""
+    whys = {v.why for v in choice.verdicts}
+    for why in (Why.SENDER_NOT_ALLOWED, Why.UNBUILDABLE):
+        if why in whys:
+            return why.value
+    return "no_provider"
