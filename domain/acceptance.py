@@ -52,6 +52,8 @@ def routing_of(content: Content, recipients: tuple[Recipient, ...]) -> Routing:
         + sum(len(attachment.content) for attachment in content.attachments),
         recipients=len(recipients),
         attachments=len(content.attachments),
+        inline=sum(bool(a.content_id) for a in content.attachments),
+        tags=len(content.tags),
     )
 
 

@@ -28,6 +28,7 @@ def standing_of(email: Email) -> Standing:
             for attempt in since_redrive(email)
             if attempt.kind is RefusalKind.SENDER
         ),
+        resting=_rests(email),
     )
 
 
@@ -53,12 +54,7 @@ def waits_so_far(email: Email, provider: str, policy: Policy) -> int:
 
 def retry_at(email: Email, provider: str) -> datetime | None:
     """Return when a provider may have the email again, or ``None`` for any time."""
-    times = [
-        attempt.retry_at
-        for attempt in email.attempts
-        if attempt.provider == provider and attempt.retry_at is not None
-    ]
-    return max(times, default=None)
+    return _rests(email).get(provider)
 
 
 def unknowns(email: Email) -> int:
@@ -71,3 +67,13 @@ def unknowns(email: Email) -> int:
 def maybe_out(email: Email) -> tuple[str, ...]:
     """Return the ids of all attempts that may be out without our knowing."""
     return tuple(attempt.id for attempt in email.attempts if attempt.may_be_out)
+
+
+def _rests(email: Email) -> dict[str, datetime]:
+    """Return when each provider that was tried may have the email again."""
+    rests: dict[str, datetime] = {}
+    for attempt in email.attempts:
+        if attempt.retry_at is not None:
+            known = rests.get(attempt.provider, attempt.retry_at)
+            rests[attempt.provider] = max(known, attempt.retry_at)
+    return rests

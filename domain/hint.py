@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from .attempts import standing_of
@@ -28,6 +29,9 @@ RELEASE_ACTOR = "release"
 ROUTER_QUEUE = "router"
 SWEEP_QUEUE = "sweep"
 RECONCILE_QUEUE = "reconcile"
+
+#: What reading something that is no hint may raise.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 #: How often a hint may bounce between router and a closed door before it parks.
 MAX_HOPS = 3
@@ -69,7 +73,7 @@ class Hint:
         )
 
     def bounced(self) -> Hint:
-        """Return it as it goes back to the router after a refused permit."""
+        """Return it as it goes back to the router from a closed door."""
         return replace(self, hops=self.hops + 1, probe=False)
 
     def to_message(self) -> dict[str, Any]:
@@ -81,9 +85,15 @@ class Hint:
             "size_bytes": self.routing.size_bytes,
             "recipients": self.routing.recipients,
             "attachments": self.routing.attachments,
+            "inline": self.routing.inline,
+            "tags": self.routing.tags,
             "tries": dict(self.standing.tries),
             "excluded": sorted(self.standing.excluded),
             "unbuildable": sorted(self.standing.unbuildable),
+            "resting": {
+                name: instant.isoformat()
+                for name, instant in self.standing.resting.items()
+            },
             "provider": self.provider,
             "delivery": self.delivery.value,
             "priority": self.priority.value,
@@ -101,28 +111,51 @@ class Hint:
         Raises:
             InvalidValueError: It is of another version, or not a hint at all.
         """
-        version = values.get("v")
-        if version != HINT_VERSION:
-            raise InvalidValueError(f"hint v must be {HINT_VERSION}, got {version!r}")
         try:
+            version = values["v"]
+            if version != HINT_VERSION:
+                raise InvalidValueError(
+                    f"v must be {HINT_VERSION}, got {version!r}",
+                )
             return cls(
                 email_id=str(values["email_id"]),
-                routing=Routing(
-                    from_domain=str(values["from_domain"]),
-                    size_bytes=int(values["size_bytes"]),
-                    recipients=int(values["recipients"]),
-                    attachments=int(values["attachments"]),
-                ),
-                standing=Standing(
-                    tries={str(k): int(n) for k, n in values["tries"].items()},
-                    excluded=frozenset(str(name) for name in values["excluded"]),
-                    unbuildable=frozenset(str(name) for name in values["unbuildable"]),
-                ),
-                provider=values["provider"],
+                routing=_read_routing(values),
+                standing=_read_standing(values),
+                provider=None if (pin := values["provider"]) is None else str(pin),
                 delivery=Delivery(values["delivery"]),
                 priority=Priority(values["priority"]),
                 hops=int(values["hops"]),
                 probe=bool(values["probe"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as ex:
+        except _UNREADABLE as ex:
             raise InvalidValueError(f"hint is not readable: {ex!r}") from ex
+
+
+def _read_routing(values: Mapping[str, Any]) -> Routing:
+    return Routing(
+        from_domain=str(values["from_domain"]),
+        size_bytes=int(values["size_bytes"]),
+        recipients=int(values["recipients"]),
+        attachments=int(values["attachments"]),
+        inline=int(values.get("inline", 0)),
+        tags=int(values.get("tags", 0)),
+    )
+
+
+def _read_standing(values: Mapping[str, Any]) -> Standing:
+    return Standing(
+        tries={str(name): int(n) for name, n in values["tries"].items()},
+        excluded=frozenset(str(name) for name in values["excluded"]),
+        unbuildable=frozenset(str(name) for name in values["unbuildable"]),
+        resting={
+            str(name): _read_instant(text)
+            for name, text in values.get("resting", {}).items()
+        },
+    )
+
+
+def _read_instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise InvalidValueError(f"an instant must carry a time zone, got {text}")
+    return instant

@@ -24,6 +24,7 @@ from .email import (
     WaitingFor,
 )
 from .errors import ForbiddenTransitionError
+from .outcome import OutcomeWord
 from .policy import LONGEST_HINT_DELAY, LONGEST_OFFER_WAIT, Policy
 
 #: States from which an email may be claimed.
@@ -60,7 +61,7 @@ def claim(
     Raises:
         ForbiddenTransitionError: The email is not claimable, or not yet.
     """
-    _require(email, State.SENDING)
+    _require_claimable(email)
     if email.not_before is None or email.not_before > now:
         raise ForbiddenTransitionError(f"no claim before {email.not_before}")
     attempt = Attempt(
@@ -97,13 +98,21 @@ def claim(
 def sent(email: Email, *, now: datetime) -> Change:
     """Settle an email whose acceptance is known, from whichever state.
 
-    Recipients that were not refused by then are accepted.
+    Recipients that were not refused by then are accepted, and so are all that an
+    accepted attempt was for: it may come in after another provider's refusal.
     """
+    taken = {
+        index
+        for attempt in email.attempts
+        if attempt.outcome is OutcomeWord.ACCEPTED
+        for index in attempt.recipients
+    }
     recipients = tuple(
-        replace(r, state=RecipientState.ACCEPTED)
+        replace(r, state=RecipientState.ACCEPTED, code=None)
         if r.state is RecipientState.PENDING
+        or (r.state is RecipientState.REFUSED and index in taken)
         else r
-        for r in email.recipients
+        for index, r in enumerate(email.recipients)
     )
     return _change(
         email,
@@ -165,8 +174,11 @@ def park(
             release.
         now: The store's time.
         policy: Gives the sweep's grace.
+
+    Raises:
+        ForbiddenTransitionError: Somebody has it in hand, or it is settled.
     """
-    _require(email, State.QUEUED)
+    _require_claimable(email)
     not_before = max(until, now)
     return _change(
         email,
@@ -211,7 +223,12 @@ def failed(email: Email, *, reason: str, now: datetime, code: str = "") -> Chang
             ``sender_not_allowed``, ``expired``, ``unbuildable``.
         now: The store's time.
         code: For ``refused``, the provider's code, kept with the recipients.
+
+    Raises:
+        ForbiddenTransitionError: The email is settled.
     """
+    if email.is_final:
+        raise ForbiddenTransitionError(f"{email.state} is settled, it cannot fail")
     recipients = email.recipients
     if reason == "refused":
         recipients = tuple(
@@ -247,8 +264,9 @@ def offered(email: Email, *, now: datetime, policy: Policy) -> Change:
     The fence stays: an offer gives and takes no right. ``due_at`` moves on by the
     grace, doubled with each offer, by at most 15 minutes.
     """
+    _require_claimable(email)
     if email.due_at is None or email.not_before is None:
-        raise ForbiddenTransitionError(f"{email.state} is never offered")
+        raise ForbiddenTransitionError(f"{email.state} without a time is not offered")
     wait = min(policy.sweep_grace * (1 << min(email.offers, 20)), LONGEST_OFFER_WAIT)
     after = replace(
         email,
@@ -309,6 +327,11 @@ def _moved(email: Email, to: State, *, now: datetime, **values: Any) -> Email:
 
 def _guard(email: Email) -> Guard:
     return Guard(fence=email.fence, states=frozenset({email.state}))
+
+
+def _require_claimable(email: Email) -> None:
+    if email.state not in CLAIMABLE:
+        raise ForbiddenTransitionError(f"{email.state} waits for no provider")
 
 
 def _require(email: Email, to: State) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from .policy import LONGEST_RETRY_AFTER, Policy
 
-#: Doubling further than this would overflow before the cap is applied.
+#: Doublings from the shortest first delay to beyond the longest; more add nothing.
 _MOST_DOUBLINGS = 32
 
 
@@ -39,8 +39,12 @@ def next_delay(policy: Policy, attempt: int, *, jitter: float) -> timedelta:
         raise ValueError(f"attempt must be 1 or more, got {attempt}")
     if not 0 <= jitter < 1:
         raise ValueError(f"jitter must be in [0, 1), got {jitter}")
-    doublings = min(attempt - 1, _MOST_DOUBLINGS)
-    full = min(policy.retry_first * (1 << doublings), policy.retry_max)
+    # Compared before it is multiplied: no date of a far longer one could be written.
+    growth = 1 << min(attempt - 1, _MOST_DOUBLINGS)
+    if growth >= policy.retry_max / policy.retry_first:
+        full = policy.retry_max
+    else:
+        full = policy.retry_first * growth
     return full * (1 - jitter / 2)
 
 

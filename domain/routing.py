@@ -73,11 +73,13 @@ class Standing:
         tries: Attempts of the current round, by provider.
         excluded: Providers that refused this email's From since the last redrive.
         unbuildable: Providers that found they could not make a request of it.
+        resting: When each provider that was tried may have this email again.
     """
 
     tries: Mapping[str, int] = field(default_factory=dict)
     excluded: frozenset[str] = frozenset()
     unbuildable: frozenset[str] = frozenset()
+    resting: Mapping[str, datetime] = field(default_factory=dict)
 
 
 class Why(StrEnum):
@@ -95,6 +97,8 @@ class Why(StrEnum):
     BREAKER_OPEN = "breaker_open"
     PAUSED = "paused"
     DRAINED = "drained"
+    #: This email has just failed there and is to come back later.
+    BACKING_OFF = "backing_off"
 
 
 #: Reasons that no waiting mends.
@@ -110,7 +114,9 @@ INELIGIBLE = frozenset(
 )
 
 #: Reasons that pass: the email waits for them.
-TEMPORARY = frozenset({Why.BREAKER_OPEN, Why.PAUSED, Why.DRAINED})
+TEMPORARY = frozenset(
+    {Why.BREAKER_OPEN, Why.PAUSED, Why.DRAINED, Why.BACKING_OFF},
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +142,8 @@ class Choice:
             ``provider``: whoever wins the right to probe goes there instead.
         wait_until: With no provider: when to look again; ``None`` if nothing can
             ever carry it.
-        waiting_for: With no provider: whose return would release it.
+        waiting_for: With no provider: whose return would release it. Empty if it
+            only waits for the end of its own back-off.
         verdicts: One of each configured provider, in order of preference.
     """
 
@@ -172,7 +179,13 @@ def judge(
             why=Why.SENDER_NOT_ALLOWED,
             until=refused_until,
         )
-    return _away(profile.name, health, now)
+    away = _away(profile.name, health, now)
+    rest = standing.resting.get(profile.name)
+    if rest is None or rest <= now:
+        return away
+    # Said before the provider's own trouble: such an email is no good as its probe.
+    until = max(rest, away.until) if away and away.until else rest
+    return Verdict(provider=profile.name, why=Why.BACKING_OFF, until=until)
 
 
 def choose_provider(
@@ -259,7 +272,11 @@ def _choice(
             if best is None and waiting
             else None
         ),
-        waiting_for=tuple(v.provider for v in waiting) if best is None else (),
+        waiting_for=(
+            tuple(v.provider for v in waiting if v.why is not Why.BACKING_OFF)
+            if best is None
+            else ()
+        ),
         verdicts=told,
     )
 

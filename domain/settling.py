@@ -14,6 +14,7 @@ from typing import assert_never
 from . import lifecycle
 from .attempts import (
     TOO_LATE,
+    retry_at,
     share,
     since_redrive,
     standing_of,
@@ -34,6 +35,16 @@ from .outcome import (
 from .policy import Policy
 from .retry import at_least, next_delay
 
+#: The wait for word of an unknown attempt doubles up to this often: no date of a
+#: longer one could be written down.
+MOST_DOUBLINGS = 10
+
+#: States that a late acceptance settles as sent. From ``sending`` the attempt in hand
+#: does that, when it is recorded.
+SETTLED_LATE = frozenset(
+    {State.QUEUED, State.UNKNOWN, State.FAILED, State.CANCELLED},
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
@@ -42,7 +53,8 @@ class Result:
     Attributes:
         latency: How long the call took.
         jitter: A draw from [0, 1) for the back-off.
-        others: Providers that could have the email now, without the attempt's own.
+        others: Providers that could have the email now, or after its own back-off
+            there, without the attempt's own.
     """
 
     attempt_id: str
@@ -155,21 +167,41 @@ def _again(
     now: datetime,
     policy: Policy,
 ) -> Change:
-    """Queue for the next provider at once, for this one later, or for a new round."""
-    standing = standing_of(email)
-    here = standing.tries.get(attempt.provider, 0)
-    if any(standing.tries.get(name, 0) < here for name in result.others):
+    """Queue for the next provider at once, for a back-off, or for a new round.
+
+    At once only for a provider with fewer attempts. Else the back-off of this attempt
+    is the least wait, and a provider that asked for a longer one keeps its own wait
+    to itself: the first that can have the email again ends it.
+    """
+    tries = standing_of(email).tries
+    here = tries.get(attempt.provider, 0)
+    ready = {
+        name: max(retry_at(email, name) or now, now)
+        for name in (attempt.provider, *result.others)
+    }
+    if any(ready[name] == now and tries.get(name, 0) < here for name in ready):
         return lifecycle.queued(email, now=now, wait=timedelta(0), policy=policy)
     if lifecycle.is_too_old(email, now=now, policy=policy):
         return lifecycle.failed(email, reason="expired", now=now)
-    wait = (attempt.retry_at or now) - now
+    limit = share(email, policy)
+    left = [at for name, at in ready.items() if tries.get(name, 0) < limit]
+    least = _delay(email, attempt.provider, result, policy=policy)
     return lifecycle.queued(
         email,
         now=now,
-        wait=max(wait, timedelta(0)),
+        wait=max(min(left or ready.values()) - now, least),
         policy=policy,
-        new_round=here >= share(email, policy),
+        new_round=not left,
     )
+
+
+def _delay(email: Email, provider: str, result: Result, *, policy: Policy) -> timedelta:
+    """Return the back-off after a result, whatever the provider asks for."""
+    outcome = result.outcome
+    if isinstance(outcome, NotSent) and outcome.late:
+        return timedelta(0)
+    waits = waits_so_far(email, provider, policy)
+    return next_delay(policy, waits, jitter=result.jitter)
 
 
 def _unknown(
@@ -183,7 +215,7 @@ def _unknown(
     count = unknowns(email) or 1
     if email.delivery is Delivery.AT_MOST_ONCE or count > policy.max_unknown:
         return lifecycle.unknown(email, now=now, until=None)
-    grace = policy.unknown_grace * (1 << (count - 1))
+    grace = policy.unknown_grace * (1 << min(count - 1, MOST_DOUBLINGS))
     until = attempt.started_at + policy.timeout + grace
     return lifecycle.unknown(email, now=now, until=max(until, now))
 
@@ -197,9 +229,9 @@ def _settle_late(
 ) -> Change | None:
     """Settle by a result whose email has meanwhile gone on without it."""
     if attempt.outcome is OutcomeWord.ACCEPTED:
-        if email.state in {State.SENDING, State.SENT}:
-            return lifecycle.corrected(email, now=now)
-        return lifecycle.sent(email, now=now)
+        if email.state in SETTLED_LATE:
+            return lifecycle.sent(email, now=now)
+        return lifecycle.corrected(email, now=now)
     if attempt.outcome is OutcomeWord.UNKNOWN:
         return None
     if email.state is State.UNKNOWN and not any(
@@ -227,11 +259,7 @@ def _ended(
         ended_at=now,
         latency_ms=round(result.latency / timedelta(milliseconds=1)),
     )
-    delay = next_delay(
-        policy,
-        waits_so_far(email, attempt.provider, policy),
-        jitter=result.jitter,
-    )
+    delay = _delay(email, attempt.provider, result, policy=policy)
     match outcome:
         case Accepted():
             return replace(
@@ -255,7 +283,7 @@ def _ended(
                 outcome=OutcomeWord.NOT_SENT,
                 code=TOO_LATE if outcome.late else outcome.cause,
                 detail=outcome.detail or None,
-                retry_at=now if outcome.late else now + delay,
+                retry_at=now + delay,
             )
         case Unknown():
             return replace(

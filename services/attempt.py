@@ -37,6 +37,10 @@ from .settle import Settle
 #: A result that says nothing of the provider.
 NEUTRAL = Report(success=None)
 
+#: How long an email that was refused a permit waits before it goes back to the
+#: router: by then its snapshot of the breakers is a newer one.
+BOUNCE_DELAY = timedelta(milliseconds=250)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
@@ -78,7 +82,7 @@ class Attempt:
             case NotAny():
                 return Done()
             case NotThis():
-                return self._hand_back(Hint.of(email), hint)
+                return self._hand_back(email, hint)
             case TooEarly():
                 # Far too early: whoever set the time has left a better hint.
                 return Again(delay=may.wait) if may.wait <= EARLY_HINT else Done()
@@ -91,14 +95,10 @@ class Attempt:
         try:
             built = provider.build(email, recipients=email.pending)
         except UnbuildableError:
-            fresh = Hint.of(email)
-            standing = fresh.standing
-            names = {*hint.standing.unbuildable, provider.profile.name}
-            without = replace(standing, unbuildable=frozenset(names))
-            return self._hand_back(replace(fresh, standing=without), hint)
+            return self._hand_back(email, hint, without=provider.profile.name)
         permit = self.board.permit(provider.profile.name, probe=hint.probe)
         if isinstance(permit, Denied):
-            return self._hand_back(Hint.of(email), hint)
+            return self._hand_back(email, hint, delay=BOUNCE_DELAY)
         return self._with_permit(provider, email, built, permit)
 
     def _with_permit(
@@ -115,8 +115,9 @@ class Attempt:
             claimed = self._claim(email, permit.provider)
             if claimed is None:
                 return Done()
-            outcome = self._call(provider, built, started)
-            latency = timedelta(seconds=self.clock.monotonic() - started)
+            called = self.clock.monotonic()
+            outcome = self._call(provider, built, waited_s=called - started)
+            latency = timedelta(seconds=self.clock.monotonic() - called)
             report = self.verdicts.of(permit.provider, email, outcome, latency)
         finally:
             # An interrupt (a stop, a time limit) comes through here as neutral.
@@ -147,15 +148,36 @@ class Attempt:
                 return None
             return stored if stored.attempt(attempt_id) else None
 
-    def _call(self, provider: Provider, built: Built, started: float) -> Outcome:
-        spent = timedelta(seconds=self.clock.monotonic() - started)
-        if spent > (self.policy.lease - self.policy.timeout) / 2:
+    def _call(self, provider: Provider, built: Built, *, waited_s: float) -> Outcome:
+        """Call, unless the claim took so long that its lease might end first."""
+        if timedelta(seconds=waited_s) > (self.policy.lease - self.policy.timeout) / 2:
             return NotSent(cause="too_late", late=True)
         return provider.send(built, timeout=self.policy.timeout)
 
-    def _hand_back(self, fresh: Hint, hint: Hint) -> NextStep:
+    def _hand_back(
+        self,
+        email: Email,
+        hint: Hint,
+        *,
+        without: str | None = None,
+        delay: timedelta = timedelta(0),
+    ) -> NextStep:
+        """Let the router choose again; it must not forget who cannot build this.
+
+        Each further provider that cannot makes the choice smaller and so counts as
+        no hop.
+        """
+        unbuildable = hint.standing.unbuildable | ({without} if without else set())
+        fresh = Hint.of(email)
+        back = replace(
+            fresh,
+            standing=replace(fresh.standing, unbuildable=unbuildable),
+            hops=hint.hops,
+        )
+        if unbuildable == hint.standing.unbuildable:
+            back = back.bounced()
         try:
-            self.hints.route(replace(fresh, hops=hint.hops).bounced())
+            self.hints.route(back, delay=delay)
         except HintError:
             return Done()  # the sweep offers it again
         return Done()

@@ -74,8 +74,16 @@ def _follow_up(
         wait = max(email.not_before - now, timedelta(0))
         if wait > LONGEST_HINT_DELAY:
             return Done()  # the sweep offers it when its time comes
-        has_share_here = provider in standing_of(email).tries
-        if wait and has_share_here:
+        if wait and _may_wait_here(email, provider):
             return Again(delay=wait)
         hints.route(Hint.of(email), delay=wait)
     return Done()
+
+
+def _may_wait_here(email: Email, provider: str | None) -> bool:
+    """Whether a provider is to have the email again when its wait is over."""
+    standing = standing_of(email)
+    if provider is None or email.not_before is None or provider not in standing.tries:
+        return False
+    rest = standing.resting.get(provider)
+    return rest is None or rest <= email.not_before

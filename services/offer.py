@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..domain.email import Email
-from ..domain.errors import HintError
 from ..domain.hint import Hint
 from ..domain.lifecycle import CLAIMABLE, failed, is_expired, offered
 from ..domain.policy import Policy
@@ -16,9 +15,6 @@ from ..domain.routing import BreakerState, ProviderProfile
 
 #: Emails that one sweep reads at most; the next sweep goes on from there.
 SWEEP_LIMIT = 1_000
-
-#: The sweep also takes what falls due before the floor of its clock ticks again.
-HORIZON = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +28,12 @@ class Swept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """Hint at every email that is due and was not offered lately."""
+    """Hint at every email that is due and was not offered lately.
+
+    Attributes:
+        horizon: It also takes what falls due within this, with a delayed hint: at
+            least the time until its next run.
+    """
 
     store: EmailStore
     hints: Hints
@@ -40,6 +41,7 @@ class Offer:
     board: BreakerBoard
     profiles: Sequence[ProviderProfile]
     policy: Policy
+    horizon: timedelta = timedelta(seconds=60)
 
     def __call__(self) -> Swept:
         """Sweep once.
@@ -50,7 +52,7 @@ class Offer:
         """
         now = self.clock.now()
         counts = {"offered": 0, "reconciled": 0, "expired": 0}
-        for email in self.store.due(now + HORIZON, limit=SWEEP_LIMIT):
+        for email in self.store.due(now + self.horizon, limit=SWEEP_LIMIT):
             did = self._offer(email, now=now)
             if did is not None:
                 counts[did] += 1
@@ -62,8 +64,8 @@ class Offer:
         if email.state not in CLAIMABLE:
             return self._reconcile(email, now=now)
         if is_expired(email, now=now, policy=self.policy):
-            self.store.apply(failed(email, reason="expired", now=now))
-            return "expired"
+            change = failed(email, reason="expired", now=now)
+            return "expired" if self.store.apply(change) else None
         if not _is_wanted(email, now):
             return None
         change = offered(email, now=now, policy=self.policy)
@@ -98,6 +100,3 @@ def _is_wanted(email: Email, now: datetime) -> bool:
     if email.due_at is None or email.not_before is None:
         return False
     return email.due_at <= now or email.due_at == email.not_before
-
-
-__all__ = ["HORIZON", "SWEEP_LIMIT", "HintError", "Offer", "Swept"]

@@ -10,7 +10,7 @@ from ..domain.hint import Hint
 from ..domain.lifecycle import queued
 from ..domain.policy import Policy
 from ..domain.ports import BreakerBoard, Clock, EmailStore, Hints
-from ..domain.routing import BreakerState
+from ..domain.routing import BreakerState, Health
 
 #: Slowest pace of a release, in emails a second.
 LEAST_RATE_PER_S = 10.0
@@ -43,7 +43,7 @@ class Release:
             HintError: Redis is away; the sweep asks again.
         """
         view = self.board.view(provider)
-        if view.health.state is not BreakerState.CLOSED or view.health.drained:
+        if not self._is_back(view.health):
             return 0
         if not self.board.may_release(provider, every=SLICE):
             return 0  # another release is at work
@@ -57,6 +57,12 @@ class Release:
         if len(emails) == size:
             self.hints.release(provider, delay=SLICE)
         return released
+
+    def _is_back(self, health: Health) -> bool:
+        if health.state is not BreakerState.CLOSED or health.drained:
+            return False
+        # Let go during a pause they would only be parked again.
+        return health.resume_at is None or health.resume_at <= self.clock.now()
 
     def _release(self, email: Email, delay: timedelta) -> bool:
         now = self.clock.now()

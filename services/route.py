@@ -10,11 +10,20 @@ from ..domain.change import Change
 from ..domain.email import Email, WaitingFor
 from ..domain.errors import HintError
 from ..domain.hint import MAX_HOPS, Hint
-from ..domain.lifecycle import CLAIMABLE, failed, is_expired, park
+from ..domain.lifecycle import CLAIMABLE, failed, is_expired, park, queued
 from ..domain.policy import LONGEST_HINT_DELAY, Policy
 from ..domain.ports import BreakerBoard, Clock, EmailStore, Hints
-from ..domain.routing import Choice, ProviderProfile, Why, choose_provider
+from ..domain.routing import (
+    Choice,
+    ProviderProfile,
+    Verdict,
+    Why,
+    choose_provider,
+)
 from .next_step import Dead, Done, NextStep
+
+#: Reasons that end at a time of their own, and not when an operator says so.
+_TIMED = frozenset({Why.BREAKER_OPEN, Why.PAUSED, Why.BACKING_OFF})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,52 +93,70 @@ class Route:
         return Done()
 
     def _park(self, email: Email, choice: Choice, *, now: datetime) -> NextStep:
-        if _is_waiting(email, now):
-            return Done()  # a doubled hint: it is parked, or backing off, already
+        if email.not_before is not None and email.not_before > now:
+            return self._leave(email, wait=email.not_before - now)
         # A provider that looked healthy but refused its permit three times is given
         # a moment too.
         until = choice.wait_until or now + self.policy.retry_first
-        providers = choice.waiting_for or tuple(
-            v.provider for v in choice.verdicts if v.why in {Why.CHOSEN, Why.NOT_FIRST}
-        )
-        first = _first_back(choice, until)
-        is_probe = choice.wait_until is None or (
-            first is not None and self.board.elect_probe(first, email.email_id)
-        )
-        change = park(
+        knocks = choice.wait_until is None or self._knocks(email, choice, until)
+        change = self._waiting(email, choice, until=until, knocks=knocks, now=now)
+        if self.store.apply(change) and knocks:
+            self._hint_again(change.after, wait=until - now)
+        return Done()
+
+    def _leave(self, email: Email, *, wait: timedelta) -> NextStep:
+        """Leave an email that waits already; a schedule's early hint comes back."""
+        if email.waiting_for is WaitingFor.SCHEDULE:
+            self._hint_again(email, wait=wait)
+        return Done()
+
+    def _waiting(
+        self,
+        email: Email,
+        choice: Choice,
+        *,
+        until: datetime,
+        knocks: bool,
+        now: datetime,
+    ) -> Change:
+        if choice.wait_until is not None and not choice.waiting_for:
+            return queued(email, now=now, wait=until - now, policy=self.policy)
+        return park(
             email,
             until=until,
-            providers=providers,
-            is_probe=is_probe,
+            providers=choice.waiting_for or _able(choice),
+            is_probe=knocks,
             now=now,
             policy=self.policy,
         )
-        if self.store.apply(change) and is_probe:
-            self._knock_later(change, now=now)
-        return Done()
 
-    def _knock_later(self, change: Change, *, now: datetime) -> None:
-        wait = (change.after.not_before or now) - now
+    def _knocks(self, email: Email, choice: Choice, until: datetime) -> bool:
+        """Whether this email, of all that are parked, is to come back at ``until``."""
+        first = _first_back(choice, until)
+        if first is None:
+            return False
+        if first.why is Why.BACKING_OFF:
+            return True  # nobody else waits for the same
+        return self.board.elect_probe(first.provider, email.email_id)
+
+    def _hint_again(self, email: Email, *, wait: timedelta) -> None:
         if wait <= LONGEST_HINT_DELAY:
-            hint = Hint.of(change.after)
-            self.hints.route(hint, delay=max(wait, timedelta(0)))
+            self.hints.route(Hint.of(email), delay=max(wait, timedelta(0)))
 
 
-def _is_waiting(email: Email, now: datetime) -> bool:
-    return (
-        email.waiting_for in {WaitingFor.PROVIDER, WaitingFor.BACKOFF}
-        and email.not_before is not None
-        and email.not_before > now
-    )
+def _able(choice: Choice) -> tuple[str, ...]:
+    able = {Why.CHOSEN, Why.NOT_FIRST}
+    return tuple(v.provider for v in choice.verdicts if v.why in able)
 
 
-def _first_back(choice: Choice, until: datetime) -> str | None:
-    """Return the open provider that can be tried first, if that is what we wait for."""
+def _first_back(choice: Choice, until: datetime) -> Verdict | None:
+    """Return what ends first of all that we wait for, if its time is known."""
     return next(
         (
-            v.provider
-            for v in choice.verdicts
-            if v.why is Why.BREAKER_OPEN and (v.until is None or v.until <= until)
+            verdict
+            for verdict in choice.verdicts
+            if verdict.why in _TIMED
+            and (verdict.until is None or verdict.until <= until)
         ),
         None,
     )

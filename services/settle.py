@@ -11,7 +11,7 @@ from ..domain.email import Email
 from ..domain.outcome import Outcome
 from ..domain.policy import Policy
 from ..domain.ports import BreakerBoard, Chance, Clock, EmailStore, Hints
-from ..domain.routing import ProviderProfile, judge
+from ..domain.routing import ProviderProfile, Verdict, Why, judge
 from ..domain.settling import Result, record
 from .next_step import Done, NextStep, follow_up
 
@@ -83,13 +83,11 @@ class Settle:
         return attempt.provider if attempt else None
 
     def _others(self, email: Email, provider: str | None) -> tuple[str, ...]:
+        """Return whom the email may go to: at once, or after its back-off there."""
         now = self.clock.now()
         standing = standing_of(email)
-        return tuple(
-            profile.name
-            for profile in self.profiles
-            if profile.name != provider
-            and judge(
+        verdicts = {
+            profile.name: judge(
                 profile,
                 self.board.health(profile.name),
                 email.routing,
@@ -97,5 +95,11 @@ class Settle:
                 pin=email.provider,
                 now=now,
             )
-            is None
-        )
+            for profile in self.profiles
+            if profile.name != provider
+        }
+        return tuple(name for name, said in verdicts.items() if _is_near(said))
+
+
+def _is_near(verdict: Verdict | None) -> bool:
+    return verdict is None or verdict.why is Why.BACKING_OFF

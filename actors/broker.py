@@ -1,0 +1,75 @@
+"""The broker of the worker processes: its middleware and how it bears an outage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dramatiq
+import redis
+import structlog
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.message import Message
+from dramatiq.middleware import CurrentMessage, Middleware, Retries, TimeLimit
+from periodiq import PeriodiqMiddleware
+
+from ..domain.hint import SWEEP_QUEUE
+
+log = structlog.get_logger()
+
+#: How old a sweep's message may be before it is skipped, in seconds. A backlog in
+#: its queue is when the sweep is wanted most, so it is generous.
+SKIP_DELAY_S = 300
+
+#: After how long without a sign of life a worker's messages go back to their queue,
+#: in ms, and how often (in a million commands) somebody looks.
+HEARTBEAT_TIMEOUT_MS = 30_000
+MAINTENANCE_CHANCE = 100_000
+
+
+class SteadyBroker(RedisBroker):
+    """A Redis broker whose clock does not stop when Redis is away for a tick.
+
+    periodiq ends when an enqueue fails. A missed sweep is made up by the next one,
+    so it may fail quietly; any other enqueue still raises.
+    """
+
+    def enqueue(
+        self,
+        message: Message[Any],
+        *,
+        delay: int | None = None,
+    ) -> Message[Any]:
+        """Enqueue a message; a sweep's is dropped while Redis is away."""
+        try:
+            return super().enqueue(message, delay=delay)
+        except redis.RedisError:
+            if message.queue_name != SWEEP_QUEUE:
+                raise
+            log.warning("sweep.not_enqueued", reason="redis is away")
+            return message
+
+
+def build_broker(
+    client: redis.Redis,
+    middleware: Sequence[Middleware] = (),
+) -> SteadyBroker:
+    """Return the global broker, with the middleware that all our processes share.
+
+    ``CurrentMessage`` stands before ``Retries``: hooks after a message run in the
+    reverse order, and the retry predicate reads the current message.
+    """
+    broker = SteadyBroker(  # type: ignore[no-untyped-call]  # Dramatiq's __init__ is not
+        client=client,
+        middleware=[
+            TimeLimit(),
+            CurrentMessage(),
+            Retries(),
+            PeriodiqMiddleware(skip_delay=SKIP_DELAY_S),
+            *middleware,
+        ],
+        heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
+        maintenance_chance=MAINTENANCE_CHANCE,
+    )
+    dramatiq.set_broker(broker)
+    return broker

@@ -1,0 +1,48 @@
+"""The send actors: one for each configured provider, each on a queue of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import dramatiq
+from dramatiq import Actor, Broker
+
+from ..domain.errors import InvalidValueError
+from ..domain.hint import Hint, send_queue
+from ..domain.policy import Policy
+from ..services.next_step import NextStep
+from .following import follow, may_retry
+
+#: Time beyond the lease that an attempt may take to record what came of it.
+RECORDING_MARGIN = timedelta(seconds=60)
+
+
+def declare_send(
+    broker: Broker,
+    provider: str,
+    attempt: Callable[[str, Hint], NextStep],
+    policy: Policy,
+) -> Actor[..., Any]:
+    """Declare a provider's send actor."""
+
+    @dramatiq.actor(
+        broker=broker,
+        actor_name=send_queue(provider),
+        queue_name=send_queue(provider),
+        min_backoff=_ms(policy.retry_first),
+        max_backoff=_ms(policy.retry_max),
+        retry_when=may_retry,
+        throws=InvalidValueError,
+        time_limit=_ms(policy.lease + RECORDING_MARGIN),
+    )
+    def send(hint: dict[str, Any]) -> None:
+        """Attempt the email that the hint names at this actor's provider."""
+        follow(attempt(provider, Hint.from_message(hint)))
+
+    return send
+
+
+def _ms(duration: timedelta) -> int:
+    return round(duration / timedelta(milliseconds=1))

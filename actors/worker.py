@@ -1,0 +1,149 @@
+"""Composition root of the worker processes: what dramatiq and periodiq load.
+
+Each function builds from the environment what one kind of process needs:
+``send`` the configured ``send.*`` queues, ``router`` everything that no slow provider
+may hold up, ``schedule`` the clock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+
+from dramatiq import Middleware
+
+from ..adapters import logs
+from ..adapters.settings import Settings
+from ..adapters.wiring import Parts, build, start_checks
+from ..domain.errors import SettingsError
+from ..services.attempt import Attempt
+from ..services.health import Verdicts
+from ..services.offer import Offer
+from ..services.reconcile import Reconcile
+from ..services.release import Release
+from ..services.route import Route
+from ..services.settle import Settle
+from .broker import SteadyBroker, build_broker
+from .graceful_stop import GracefulStop
+from .provider_router import declare_router
+from .pulse import Every
+from .reconcile import declare_reconcile, declare_release
+from .send import declare_send
+from .sweep import declare_sweep
+
+#: How often a process leaves a sign of life; ``/ready`` misses it after 60 s.
+BEAT_EVERY = timedelta(seconds=10)
+
+
+def send() -> None:
+    """Set up a process for the send queues of the configured providers."""
+    parts = _parts()
+    broker = _broker(parts, Every(BEAT_EVERY, _beat(parts, "worker")))
+    attempt = _attempt(parts)
+    for name in parts.providers:
+        declare_send(broker, name, attempt, parts.settings.policy)
+
+
+def router() -> None:
+    """Set up a process for router, sweep and reconcile."""
+    parts = _parts()
+    broker = _broker(parts, Every(BEAT_EVERY, _beat(parts, "router")))
+    _declare_router(broker, parts)
+    sweep = declare_sweep(broker, _offer(parts), parts.heartbeats)
+    broker.add_middleware(Every(parts.settings.sweep_every, sweep))
+    declare_reconcile(broker, _reconcile(parts))
+    declare_release(broker, _release(parts))
+
+
+def schedule() -> None:
+    """Set up the clock's process: it only sends what is due by the clock."""
+    parts = _parts()
+    broker = _broker(parts)
+    declare_sweep(broker, _offer(parts), parts.heartbeats)
+
+
+def _parts() -> Parts:
+    try:
+        settings = Settings.from_env(os.environ)  # noqa: TID251  # a composition root
+        logs.configure(settings.env, secrets=settings.secrets)
+        parts = build(settings)
+        start_checks(parts)
+    except SettingsError as ex:
+        raise SystemExit(f"postroom: {ex}") from None
+    return parts
+
+
+def _broker(parts: Parts, *middleware: Middleware) -> SteadyBroker:
+    return build_broker(parts.broker_client, [GracefulStop(), *middleware])
+
+
+def _beat(parts: Parts, part: str) -> Callable[[], None]:
+    return lambda: parts.heartbeats.beat(part)
+
+
+def _declare_router(broker: SteadyBroker, parts: Parts) -> None:
+    route = Route(
+        store=parts.store,
+        hints=parts.hints,
+        clock=parts.clock,
+        board=parts.board,
+        profiles=parts.profiles,
+        policy=parts.settings.policy,
+    )
+    declare_router(broker, route)
+
+
+def _attempt(parts: Parts) -> Attempt:
+    policy = parts.settings.policy
+    settle = Settle(
+        store=parts.store,
+        hints=parts.hints,
+        clock=parts.clock,
+        chance=parts.chance,
+        board=parts.board,
+        profiles=parts.profiles,
+        policy=policy,
+    )
+    return Attempt(
+        store=parts.store,
+        hints=parts.hints,
+        clock=parts.clock,
+        chance=parts.chance,
+        board=parts.board,
+        providers=parts.providers,
+        policy=policy,
+        settle=settle,
+        verdicts=Verdicts(board=parts.board, hints=parts.hints, policy=policy),
+    )
+
+
+def _offer(parts: Parts) -> Offer:
+    return Offer(
+        store=parts.store,
+        hints=parts.hints,
+        clock=parts.clock,
+        board=parts.board,
+        profiles=parts.profiles,
+        policy=parts.settings.policy,
+        horizon=2 * parts.settings.sweep_every,
+    )
+
+
+def _reconcile(parts: Parts) -> Reconcile:
+    return Reconcile(
+        store=parts.store,
+        hints=parts.hints,
+        clock=parts.clock,
+        policy=parts.settings.policy,
+    )
+
+
+def _release(parts: Parts) -> Release:
+    return Release(
+        store=parts.store,
+        hints=parts.hints,
+        clock=parts.clock,
+        board=parts.board,
+        policy=parts.settings.policy,
+    )

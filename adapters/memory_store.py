@@ -1,0 +1,63 @@
+"""The in-memory twin of the store: the same contract, for tests and trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from threading import Lock
+
+from ..domain.change import Change
+from ..domain.email import Email
+
+
+class MemoryStore:
+    """Implements ``EmailStore`` over a dictionary.
+
+    Emails are frozen values, so handing them out needs no copy; the lock makes a
+    guarded write as atomic as the real one.
+    """
+
+    def __init__(self) -> None:
+        self._emails: dict[str, Email] = {}
+        self._lock = Lock()
+
+    def insert(self, email: Email) -> None:
+        """Store a new email; one that is there already stays as it is."""
+        with self._lock:
+            self._emails.setdefault(email.email_id, email)
+
+    def load(self, email_id: str) -> Email | None:
+        """Return the email with its content."""
+        return self._emails.get(email_id)
+
+    def apply(self, change: Change, *, patience: timedelta = timedelta(0)) -> bool:
+        """Write a change if its guard holds."""
+        del patience  # memory is never away
+        with self._lock:
+            stored = self._emails.get(change.email_id)
+            if stored is None or not change.guard.admits(stored):
+                return False
+            # A change made from a read without content must not lose the content.
+            self._emails[change.email_id] = replace(
+                change.after,
+                content=stored.content,
+            )
+            return True
+
+    def due(self, before: datetime, *, limit: int) -> Sequence[Email]:
+        """Return what is due, earliest first."""
+        found = [e for e in self._emails.copy().values() if e.due_at is not None]
+        due = [e for e in found if e.due_at is not None and e.due_at <= before]
+        due.sort(key=lambda email: email.due_at or before)
+        return [replace(email, content=None) for email in due[:limit]]
+
+    def parked(self, provider: str, *, limit: int) -> Sequence[Email]:
+        """Return what is parked for a provider, oldest first."""
+        found = [e for e in self._emails.copy().values() if provider in e.parked_for]
+        found.sort(key=lambda email: email.email_id)
+        return [replace(email, content=None) for email in found[:limit]]
+
+    def is_writable(self) -> bool:
+        """Return ``True``: memory is always there."""
+        return True

@@ -1,0 +1,243 @@
+"""The emails in MongoDB: the truth of the whole service."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pymongo
+from bson import ObjectId
+from bson.codec_options import CodecOptions
+from bson.errors import InvalidDocument, InvalidId
+from pymongo import MongoClient, WriteConcern
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import (
+    DuplicateKeyError,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WriteConcernError,
+)
+from pymongo.read_concern import ReadConcern
+
+from ..domain.change import Change
+from ..domain.email import Email
+from ..domain.errors import (
+    NotStoredError,
+    StorageUnsureError,
+    StoreUnavailableError,
+)
+from .mongo_codec import (
+    CONTENT_FIELDS,
+    LARGE_FIELDS,
+    from_document,
+    to_document,
+    to_filter,
+    to_update,
+)
+
+Document = dict[str, Any]
+
+#: Budget of a whole insert with its repeats and its reading back, in seconds.
+INSERT_BUDGET_S = 5.0
+
+#: Bound on any other single operation, in seconds.
+OPERATION_S = 5.0
+
+#: Bodies and attachments above this stand in a document of their own, in bytes, so
+#: that the writes which move an email along stay small.
+LARGEST_INLINE = 64 * 1024
+
+#: Pause between two tries while the store is away, in seconds.
+_PAUSE_S = 0.2
+
+_NO_CONTENT = dict.fromkeys((*CONTENT_FIELDS, "payload"), 0)
+
+
+def connect(uri: str) -> MongoClient[Document]:
+    """Return a client whose writes are on a majority's disks when they return.
+
+    On MongoDB a majority implies the journal; not every server that speaks its
+    protocol agrees, so both are asked for. It connects on first use, so that a
+    process can fork before.
+    """
+    return MongoClient(
+        uri,
+        w="majority",
+        journal=True,
+        readConcernLevel="majority",
+        tz_aware=True,
+        tzinfo=UTC,
+        connect=False,
+        serverSelectionTimeoutMS=3_000,
+        connectTimeoutMS=3_000,
+        appname="postroom",
+    )
+
+
+def database_of(client: MongoClient[Document]) -> Database[Document]:
+    """Return the database that the URI names, or ``postroom``."""
+    return client.get_default_database("postroom")
+
+
+class MongoStore:
+    """Implements ``EmailStore`` over two collections: ``emails`` and ``payloads``."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        options: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
+        self._database = database.with_options(
+            codec_options=options,
+            write_concern=WriteConcern(w="majority", j=True),
+            read_concern=ReadConcern("majority"),
+        )
+        self._emails: Collection[Document] = self._database["emails"]
+        self._payloads: Collection[Document] = self._database["payloads"]
+
+    def ensure_indexes(self) -> None:
+        """Create what the sweep and the release read by. Safe to repeat."""
+        self._emails.create_index([("due_at", 1)], name="due", sparse=True)
+        self._emails.create_index(
+            [("parked_for", 1), ("_id", 1)],
+            name="parked",
+            sparse=True,
+        )
+
+    def insert(self, email: Email) -> None:
+        """Store a new email; see ``EmailStore.insert``."""
+        document = to_document(email)
+        payload = _split_payload(document)
+        end = time.monotonic() + INSERT_BUDGET_S
+        may_be_there = False
+        last: Exception | None = None
+        with pymongo.timeout(INSERT_BUDGET_S):
+            while time.monotonic() < end:
+                try:
+                    self._insert_once(document, payload)
+                except ServerSelectionTimeoutError as ex:
+                    last = ex  # nothing was sent
+                except InvalidDocument as ex:
+                    raise NotStoredError("too large for the store") from ex
+                except PyMongoError as ex:
+                    if _is_refusal(ex) and not may_be_there:
+                        raise NotStoredError("refused by the store") from ex
+                    last, may_be_there = ex, True
+                else:
+                    return
+                time.sleep(min(_PAUSE_S, max(0.0, end - time.monotonic())))
+        if may_be_there:
+            raise StorageUnsureError(
+                "the store did not say in time whether it has the email",
+                email_id=email.email_id,
+            ) from last
+        raise NotStoredError("the store cannot be reached") from last
+
+    def _insert_once(self, document: Document, payload: Document | None) -> None:
+        """Insert under our own id; one that is there already is our own earlier try."""
+        for collection, part in ((self._payloads, payload), (self._emails, document)):
+            if part is None:
+                continue
+            try:
+                collection.insert_one(part)
+            except DuplicateKeyError:
+                # It may not be on a majority yet: only reading it there tells.
+                if collection.find_one({"_id": part["_id"]}, {"_id": 1}) is None:
+                    raise
+
+    def load(self, email_id: str) -> Email | None:
+        """Return the email with its content; see ``EmailStore.load``."""
+        try:
+            key = ObjectId(email_id)
+        except InvalidId:
+            return None
+        try:
+            with pymongo.timeout(OPERATION_S):
+                document = self._emails.find_one({"_id": key})
+                if document is None:
+                    return None
+                if document.get("payload"):
+                    document |= self._payload(key)
+        except PyMongoError as ex:
+            raise StoreUnavailableError("load: the store did not answer") from ex
+        return from_document(document)
+
+    def apply(self, change: Change, *, patience: timedelta = timedelta(0)) -> bool:
+        """Write a change if its guard holds; see ``EmailStore.apply``."""
+        query = to_filter(change.email_id, change.guard)
+        update = to_update(change)
+        end = time.monotonic() + patience.total_seconds()
+        while True:
+            try:
+                with pymongo.timeout(OPERATION_S):
+                    return self._emails.update_one(query, update).matched_count == 1
+            except PyMongoError as ex:
+                if time.monotonic() >= end:
+                    raise StoreUnavailableError("apply: no answer in time") from ex
+            time.sleep(_PAUSE_S)
+
+    def due(self, before: datetime, *, limit: int) -> Sequence[Email]:
+        """Return what is due, earliest first; see ``EmailStore.due``."""
+        return self._find({"due_at": {"$lte": before}}, "due_at", limit)
+
+    def parked(self, provider: str, *, limit: int) -> Sequence[Email]:
+        """Return what is parked for a provider, oldest first."""
+        return self._find({"parked_for": provider}, "_id", limit)
+
+    def is_writable(self) -> bool:
+        """Return whether the store has a primary that answers within a second."""
+        try:
+            with pymongo.timeout(1.0):
+                hello = self._database.command("hello")
+        except PyMongoError:
+            return False
+        return bool(hello.get("isWritablePrimary"))
+
+    def _payload(self, key: ObjectId) -> Document:
+        """Return the large parts; without them an empty email would go out.
+
+        Raises:
+            StoreUnavailableError: They are not there.
+        """
+        payload = self._payloads.find_one({"_id": key})
+        if payload is None:
+            raise StoreUnavailableError(f"load: {key} has lost its payload")
+        return payload
+
+    def _find(
+        self,
+        query: Mapping[str, Any],
+        order: str,
+        limit: int,
+    ) -> Sequence[Email]:
+        try:
+            with pymongo.timeout(OPERATION_S):
+                found = self._emails.find(query, _NO_CONTENT).sort(order, 1)
+                return [from_document(document) for document in found.limit(limit)]
+        except PyMongoError as ex:
+            raise StoreUnavailableError("find: the store did not answer") from ex
+
+
+def _is_refusal(ex: PyMongoError) -> bool:
+    """Whether the store said that it did not write, and not merely failed to say.
+
+    What stops a write in its middle, or on its way to the majority, says nothing, and
+    a duplicate is our own earlier try.
+    """
+    return isinstance(ex, OperationFailure) and not (
+        isinstance(ex, WriteConcernError | ExecutionTimeout | DuplicateKeyError)
+        or ex.has_error_label("RetryableWriteError")
+    )
+
+
+def _split_payload(document: Document) -> Document | None:
+    """Move large parts out of a document, and return them as one of their own."""
+    size = sum(len(document.get(name) or "") for name in ("text", "html"))
+    size += sum(len(a["content"]) for a in document["attachments"])
+    if size <= LARGEST_INLINE:
+        return None
+    payload = {name: document.pop(name) for name in LARGE_FIELDS if name in document}
+    document["payload"] = True
+    return {"_id": document["_id"], "at": document["created_at"], **payload}

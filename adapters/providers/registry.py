@@ -1,0 +1,47 @@
+"""From the settings of the providers to the providers."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from ...domain.ports import Clock, Provider
+from ..settings import Settings
+from ..settings_providers import (
+    MailgunSettings,
+    ProviderSettings,
+    SandboxSettings,
+    SendgridSettings,
+)
+from .mailgun import MailgunProvider
+from .sandbox import Inbox, SandboxProvider
+from .sendgrid import SendgridProvider
+
+
+def build_providers(
+    settings: Settings, *, inbox: Inbox, clock: Clock
+) -> dict[str, Provider]:
+    """Return the configured providers by name, in order of preference.
+
+    Nothing is connected before the first call. Each process makes its own: their
+    connections cannot be shared over a fork.
+    """
+    return {
+        given.name: _provider(
+            given, proxy=settings.provider_proxy, inbox=inbox, clock=clock
+        )
+        for given in settings.providers
+    }
+
+
+def _provider(
+    given: ProviderSettings, *, proxy: str | None, inbox: Inbox, clock: Clock
+) -> Provider:
+    match given:
+        case SendgridSettings():
+            return SendgridProvider(given, proxy=proxy)
+        case MailgunSettings():
+            return MailgunProvider(given, proxy=proxy)
+        case SandboxSettings():
+            return SandboxProvider(given, inbox, clock=clock)
+        case _:
+            assert_never(given)

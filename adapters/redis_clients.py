@@ -1,0 +1,87 @@
+"""The Redis clients of a process: short timeouts, no hidden retries, and TLS.
+
+Redis is a hint here. Whatever waits for it must rather fail soon than hold up an
+email, so each use has its own client with its own patience.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.connection import BlockingConnectionPool, ConnectionPool, parse_url
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from .settings import Settings
+
+#: The client's own default is 100, above which it raises; a thread uses one at a time.
+UNBOUNDED = 100_000
+
+log = structlog.get_logger(__name__)
+
+
+def broker_client(settings: Settings) -> redis.Redis:
+    """Return the client of Dramatiq's broker in a worker."""
+    return _client(settings, timeout_s=5.0, connect_s=1.0)
+
+
+def hints_client(settings: Settings) -> redis.Redis:
+    """Return the client that enqueues: a POST must not wait for it."""
+    return _client(settings, timeout_s=0.3, connect_s=0.3)
+
+
+def breaker_client(settings: Settings) -> redis.Redis:
+    """Return the client of breakers and heartbeats: a send waits for it once."""
+    return _client(settings, timeout_s=0.2, connect_s=0.2)
+
+
+def check_eviction(client: redis.Redis) -> str | None:
+    """Return what is wrong with Redis's eviction policy, or ``None``.
+
+    Dramatiq keeps a queue's messages in one hash: a policy that evicts takes a whole
+    queue at once, and the delayed mail with it. Managed hosts refuse ``CONFIG GET``
+    but answer ``INFO memory``.
+
+    Returns:
+        ``None`` also when Redis is away or does not tell.
+    """
+    try:
+        memory: dict[str, Any] = client.info("memory")
+    except (RedisError, OSError) as ex:
+        log.warning("redis.policy_unknown", error=type(ex).__name__)
+        return None
+    policy = memory.get("maxmemory_policy")
+    if policy in {None, "noeviction"}:
+        return None
+    return (
+        f"REDIS_URL: this Redis has maxmemory-policy {policy}, expected noeviction: "
+        "it may throw queued messages away"
+    )
+
+
+def _client(settings: Settings, *, timeout_s: float, connect_s: float) -> redis.Redis:
+    # `from_url` would let the URL's own query override these.
+    options: dict[str, Any] = {
+        **parse_url(settings.redis_url.reveal()),
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": connect_s,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 0),
+        "retry_on_timeout": False,
+        "retry_on_error": [],
+        "client_name": "postroom",
+    }
+    is_tls = settings.redis_url.reveal().startswith("rediss:")
+    if is_tls and not settings.redis_tls_verify:
+        options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+    if settings.redis_max_connections is None:
+        options |= {"max_connections": UNBOUNDED}
+        options.pop("timeout", None)
+        return redis.Redis.from_pool(ConnectionPool(**options))
+    # Whoever finds all of them in use waits for one, for as long as for an answer.
+    options |= {"max_connections": settings.redis_max_connections}
+    options |= {"timeout": timeout_s}
+    return redis.Redis.from_pool(BlockingConnectionPool(**options))

@@ -1,0 +1,273 @@
+"""The environment, read once into one frozen value.
+
+Nothing else reads the environment, and nothing is read at import: the composition
+roots pass ``os.environ`` to `Settings.from_env`. All faults are reported at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Self
+from urllib.parse import unquote, urlsplit
+
+from ..domain.email import Address
+from ..domain.errors import SettingsError
+from ..domain.policy import Policy
+from . import settings_table as table
+from .secret import Secret
+from .settings_providers import (
+    MailgunSettings,
+    ProviderKind,
+    ProviderSettings,
+    SandboxMode,
+    SandboxSettings,
+    SendgridSettings,
+    read_providers,
+)
+from .settings_reading import Reading
+from .settings_table import Environment, render_table
+
+__all__ = [
+    "BreakerSettings",
+    "Environment",
+    "MailgunSettings",
+    "ProviderKind",
+    "ProviderSettings",
+    "SandboxMode",
+    "SandboxSettings",
+    "Secret",
+    "SendgridSettings",
+    "Settings",
+    "render_table",
+]
+
+#: The database when ``MONGODB_URI`` names none.
+DEFAULT_DATABASE = "postroom"
+
+#: Names that the embedded stack keeps for itself (cli/surroundings.py).
+STACK_PREFIX = "POSTROOM_STACK_"
+
+ONE_SECOND = timedelta(seconds=1)
+
+#: A key of fewer characters than this is warned about.
+SHORT_KEY = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerSettings:
+    """When a provider's breaker opens, and when it lets a probe through.
+
+    Attributes:
+        fail_max: It opens at this many failures in the window, if they are at least
+            half of the calls.
+        reset: How long it stays open before the first probe.
+        window: The time that calls are counted over.
+    """
+
+    fail_max: int = 5
+    reset: timedelta = timedelta(seconds=30)
+    window: timedelta = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that an operator can set, validated.
+
+    Attributes:
+        redis_max_connections: Bound on the pool of each Redis client, or ``None``.
+        api_key: The one bearer key, or ``None`` in development: no authentication.
+        providers: In order of preference, at least one.
+        cors_origins: ``*`` or origins; empty for no CORS at all.
+        provider_proxy: May hold a password, so it is not in the ``repr``.
+        max_body_bytes: Largest request body as it comes over the wire.
+        warnings: What to tell the operator at start, one sentence each.
+    """
+
+    env: Environment
+    port: int
+    mongodb_uri: Secret
+    redis_url: Secret
+    redis_tls_verify: bool
+    redis_max_connections: int | None
+    api_key: Secret | None
+    default_from: Address | None
+    providers: tuple[ProviderSettings, ...]
+    policy: Policy
+    breaker: BreakerSettings
+    sweep_every: timedelta
+    cors_origins: tuple[str, ...]
+    provider_proxy: str | None = field(repr=False)
+    max_body_bytes: int
+    web_concurrency: int
+    worker_processes: int
+    worker_threads: int
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """Build the settings from an environment.
+
+        Args:
+            environ: Names and values; a blank value counts as absent.
+
+        Raises:
+            SettingsError: Its ``faults`` are all that is wrong, each with the
+                variable, what it holds (unless that is a secret) and what was
+                expected.
+        """
+        reading = Reading(environ)
+        settings = cls(
+            env=(env := reading.value(table.ENV)),
+            port=reading.value(table.PORT),
+            mongodb_uri=reading.value(table.MONGODB),
+            redis_url=reading.value(table.REDIS),
+            redis_tls_verify=reading.value(table.REDIS_TLS_VERIFY),
+            redis_max_connections=reading.optional(table.REDIS_MAX_CONNECTIONS),
+            api_key=_api_key(reading, env),
+            default_from=reading.optional(table.DEFAULT_FROM),
+            providers=read_providers(reading, table.PROVIDERS),
+            policy=_policy(reading),
+            breaker=_breaker(reading),
+            sweep_every=reading.value(table.SWEEP_EVERY),
+            cors_origins=reading.optional(table.CORS_ORIGINS) or (),
+            provider_proxy=reading.optional(table.PROVIDER_PROXY),
+            max_body_bytes=int(reading.value(table.MAX_BODY) * table.MEGABYTE),
+            web_concurrency=reading.value(table.WEB_CONCURRENCY),
+            worker_processes=reading.value(table.WORKER_PROCESSES),
+            worker_threads=reading.value(table.WORKER_THREADS),
+        )
+        _check(settings, reading)
+        if reading.faults:
+            raise SettingsError(tuple(reading.faults))
+        return replace(settings, warnings=tuple(_warnings(settings, reading)))
+
+    @property
+    def database(self) -> str:
+        """The database's name, as in ``MONGODB_URI``, or ``postroom``."""
+        path = urlsplit(self.mongodb_uri.reveal()).path.lstrip("/")
+        return unquote(path).partition(".")[0] or DEFAULT_DATABASE
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """All that no log may show, the passwords inside of URIs too."""
+        uris = [self.mongodb_uri, self.redis_url]
+        if self.provider_proxy is not None:
+            uris.append(Secret(self.provider_proxy))
+        keys = [
+            provider.api_key
+            for provider in self.providers
+            if not isinstance(provider, SandboxSettings)
+        ]
+        if self.api_key is not None:
+            keys.append(self.api_key)
+        for uri in uris:
+            if password := urlsplit(uri.reveal()).password:
+                keys += [Secret(password), Secret(unquote(password))]
+        return tuple(dict.fromkeys(uris + keys))
+
+
+def _api_key(reading: Reading, env: Environment) -> Secret | None:
+    if env is Environment.PRODUCTION:
+        return reading.needed(table.API_KEY, because="POSTROOM_ENV is production")
+    return reading.optional(table.API_KEY)
+
+
+def _policy(reading: Reading) -> Policy:
+    return Policy(
+        lease=reading.value(table.LEASE),
+        timeout=reading.value(table.PROVIDER_TIMEOUT),
+        max_attempts=reading.value(table.MAX_ATTEMPTS),
+        retry_first=reading.value(table.RETRY_FIRST),
+        retry_max=reading.value(table.RETRY_MAX),
+        max_age=reading.value(table.MAX_AGE),
+        unknown_grace=reading.value(table.UNKNOWN_GRACE),
+        max_unknown=reading.value(table.MAX_UNKNOWN),
+        sweep_grace=reading.value(table.SWEEP_GRACE),
+    )
+
+
+def _breaker(reading: Reading) -> BreakerSettings:
+    return BreakerSettings(
+        fail_max=reading.value(table.BREAKER_FAIL_MAX),
+        reset=reading.value(table.BREAKER_RESET),
+        window=reading.value(table.BREAKER_WINDOW),
+    )
+
+
+def _check(settings: Settings, reading: Reading) -> None:
+    """Note faults between variables that are each right by themselves."""
+    policy = settings.policy
+    if reading.faulty.isdisjoint({table.LEASE.name, table.PROVIDER_TIMEOUT.name}):
+        production = settings.env is Environment.PRODUCTION
+        least = _safe_lease(policy) if production else policy.timeout + ONE_SECOND
+        if policy.lease < least:
+            reading.fault(
+                table.LEASE,
+                got=reading.text(table.LEASE.name) or f"{table.LEASE.default}",
+                why=f"at least {least.total_seconds():g} with "
+                f"{table.PROVIDER_TIMEOUT.name} {policy.timeout.total_seconds():g}",
+            )
+    if policy.retry_first > policy.retry_max:
+        reading.fault(
+            table.RETRY_FIRST,
+            got=reading.text(table.RETRY_FIRST.name) or f"{table.RETRY_FIRST.default}",
+            why=f"at most {table.RETRY_MAX.name}, {policy.retry_max.total_seconds():g}",
+        )
+
+
+def _safe_lease(policy: Policy) -> timedelta:
+    """Return the least lease that a slow call cannot outlive."""
+    return 2 * policy.timeout + timedelta(seconds=10)
+
+
+def _warnings(settings: Settings, reading: Reading) -> Iterator[str]:
+    """Tell what is right on one's own machine and wrong elsewhere."""
+    if settings.api_key is None:
+        yield "POSTROOM_API_KEY is not set: whoever reaches the port can send"
+    elif len(settings.api_key.reveal()) < SHORT_KEY:
+        yield f"POSTROOM_API_KEY has under {SHORT_KEY} characters: it can be guessed"
+    if all(isinstance(provider, SandboxSettings) for provider in settings.providers):
+        yield "POSTROOM_PROVIDERS names only the sandbox: no email leaves"
+    if settings.policy.lease < (least := _safe_lease(settings.policy)):
+        yield (
+            f"POSTROOM_LEASE_S is under {least.total_seconds():g} (twice the "
+            "provider timeout and 10 s): production refuses it"
+        )
+    if not settings.redis_tls_verify:
+        yield "POSTROOM_REDIS_TLS_VERIFY is false: Redis may be somebody else"
+    if "*" in settings.cors_origins:
+        yield "POSTROOM_CORS_ORIGINS is *: any web page may call the API"
+    if settings.env is Environment.PRODUCTION:
+        yield from _production_warnings(settings, reading)
+    yield from _unread_warnings(reading)
+
+
+def _production_warnings(settings: Settings, reading: Reading) -> Iterator[str]:
+    for variable in (table.MONGODB, table.REDIS):
+        if not reading.text(variable.name):
+            yield f"{variable.name} is not set: the one of this machine is used"
+    for provider in settings.providers:
+        if not isinstance(
+            provider, SandboxSettings
+        ) and not provider.api_url.startswith("https:"):
+            yield f"provider {provider.name}: its key goes over plain http"
+
+
+def _unread_warnings(reading: Reading) -> Iterator[str]:
+    """Tell of variables that are set and do nothing, misspelt ones above all."""
+    account_names = {variable.name for variable in table.plain_account_variables()}
+    known = {
+        name.removeprefix("POSTROOM_"): name
+        for name in sorted(reading.known | account_names)
+    }
+    for name in sorted(reading.unread()):
+        if name in account_names:
+            yield f"{name} is set but POSTROOM_PROVIDERS does not name its provider"
+        elif name.startswith("POSTROOM_") and not name.startswith(STACK_PREFIX):
+            plain = name.removeprefix("POSTROOM_")
+            near = difflib.get_close_matches(plain, known, n=1, cutoff=0.7)
+            hint = f", did you mean {known[near[0]]}?" if near else ""
+            yield f"{name} is set but no setting of that name is read{hint}"

@@ -1,0 +1,105 @@
+"""From settings to the parts that a process is made of; one set per process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import redis
+import structlog
+from pymongo import MongoClient
+
+from ..domain.errors import SettingsError
+from ..domain.ports import (
+    BreakerBoard,
+    Chance,
+    Clock,
+    EmailStore,
+    Heartbeats,
+    Hints,
+    Provider,
+)
+from ..domain.routing import ProviderProfile
+from . import redis_clients
+from .breaker_board import RedisBreakerBoard
+from .chance import SystemChance
+from .clock import ServerClock
+from .heartbeats import RedisHeartbeats
+from .hints import RedisHints
+from .mongo_store import Document, MongoStore, connect, database_of
+from .providers.registry import build_providers
+from .sandbox_inbox import MongoInbox
+from .settings import Settings
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that touches the world, behind the ports.
+
+    Attributes:
+        broker_client: For Dramatiq's broker, which is not behind a port.
+        inbox: What ``sandbox`` sent, for the page that shows it.
+    """
+
+    settings: Settings
+    store: MongoStore
+    hints: Hints
+    clock: Clock
+    chance: Chance
+    board: BreakerBoard
+    providers: Mapping[str, Provider]
+    heartbeats: Heartbeats
+    inbox: MongoInbox
+    broker_client: redis.Redis
+
+    @property
+    def profiles(self) -> tuple[ProviderProfile, ...]:
+        """What the configured providers can carry, in order of preference."""
+        return tuple(provider.profile for provider in self.providers.values())
+
+
+def build(settings: Settings) -> Parts:
+    """Make the parts. Nothing is connected until it is used."""
+    client: MongoClient[Document] = connect(settings.mongodb_uri.reveal())
+    database = database_of(client)
+    clock = ServerClock(client)
+    inbox = MongoInbox(database)
+    names = tuple(provider.name for provider in settings.providers)
+    return Parts(
+        settings=settings,
+        store=MongoStore(database),
+        hints=RedisHints(redis_clients.hints_client(settings)),
+        clock=clock,
+        chance=SystemChance(),
+        board=RedisBreakerBoard(
+            redis_clients.breaker_client(settings),
+            names,
+            fail_max=settings.breaker.fail_max,
+            reset=settings.breaker.reset,
+            window=settings.breaker.window,
+            timeout=settings.policy.timeout,
+            clock=clock,
+        ),
+        providers=build_providers(settings, inbox=inbox, clock=clock),
+        heartbeats=RedisHeartbeats(redis_clients.breaker_client(settings)),
+        inbox=inbox,
+        broker_client=redis_clients.broker_client(settings),
+    )
+
+
+def start_checks(parts: Parts) -> None:
+    """Refuse to start on what would lose mail, and say what is doubtful.
+
+    Raises:
+        SettingsError: Redis may evict messages.
+    """
+    for warning in parts.settings.warnings:
+        log.warning("settings.doubtful", warning=warning)
+    fault = redis_clients.check_eviction(parts.broker_client)
+    if fault is not None:
+        raise SettingsError((fault,))
+
+
+__all__ = ["EmailStore", "Parts", "build", "start_checks"]

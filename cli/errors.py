@@ -1,0 +1,18 @@
+"""What the commands say when they cannot go on.
+
+StackError                 the embedded stack cannot start or go on
++-- ServersMissingError    the wheels of the embedded servers are not installed
++-- ProcfileError          the Procfile is missing or not readable as one
+"""
+
+
+class StackError(Exception):
+    """The embedded stack cannot start or go on; the message is for its user."""
+
+
+class ServersMissingError(StackError):
+    """The wheels of the embedded servers are not installed."""
+
+
+class ProcfileError(StackError):
+    """The Procfile is missing or not readable as one."""

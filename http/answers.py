@@ -1,0 +1,297 @@
+"""What the API answers: pydantic models, so that OpenAPI shows what is really sent.
+
+The names are Resend's; what Resend does not have is named after the domain.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+from ..domain.address import format_address
+from ..domain.email import (
+    Address,
+    Attempt,
+    Delivery,
+    Email,
+    Priority,
+    RecipientKind,
+    RecipientState,
+    State,
+    WaitingFor,
+)
+from ..domain.outcome import OutcomeWord, RefusalKind
+from .resend_words import last_event
+
+
+def _iso(instant: datetime) -> str:
+    """Write an instant as the store keeps it: UTC, in milliseconds."""
+    text = instant.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+Instant = Annotated[datetime, PlainSerializer(_iso, return_type=str)]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    def to_json(self) -> bytes:
+        """Return what goes over the wire."""
+        return self.model_dump_json().encode()
+
+
+class IdAnswer(_Answer):
+    """The id once more, where the older service had it."""
+
+    id: str
+
+
+class AcceptedAnswer(_Answer):
+    """An email was accepted: it is stored and will be sent."""
+
+    object: Literal["email"] = "email"
+    id: str
+    state: State
+    created_at: Instant
+    data: IdAnswer
+
+
+class TagAnswer(_Answer):
+    """A label of the client's."""
+
+    name: str
+    value: str
+
+
+class AttachmentAnswer(_Answer):
+    """A file, without its content."""
+
+    filename: str
+    content_type: str
+    content_id: str | None
+    size: int
+
+
+class RecipientAnswer(_Answer):
+    """One addressee and what became of the email there."""
+
+    kind: RecipientKind
+    address: str
+    state: RecipientState
+    code: str | None
+
+
+class AttemptAnswer(_Answer):
+    """One call to one provider."""
+
+    no: int
+    provider: str
+    started_at: Instant
+    ended_at: Instant | None
+    outcome: OutcomeWord
+    kind: RefusalKind | None
+    certain: bool | None
+    code: str | None
+    detail: str | None
+    provider_message_id: str | None
+    latency_ms: int | None
+
+
+class DuplicateAnswer(_Answer):
+    """An attempt that began while earlier ones may have gone out."""
+
+    attempt: int
+    earlier: list[int]
+    at: Instant
+
+
+class EmailAnswer(_Answer):
+    """An email and all that happened to it."""
+
+    object: Literal["email"] = "email"
+    id: str
+    sender: str | None = Field(serialization_alias="from")
+    to: list[str]
+    cc: list[str]
+    bcc: list[str]
+    reply_to: list[str]
+    subject: str | None
+    html: str | None
+    text: str | None
+    created_at: Instant
+    scheduled_at: Instant | None
+    last_event: str
+    tags: list[TagAnswer]
+    headers: dict[str, str]
+    attachments: list[AttachmentAnswer]
+    metadata: dict[str, str]
+    delivery: Delivery
+    provider: str | None
+    priority: Priority
+    state: State
+    reason: str | None
+    waiting_for: WaitingFor | None
+    not_before: Instant | None
+    due_at: Instant | None
+    sent_at: Instant | None
+    recipients: list[RecipientAnswer]
+    attempts: list[AttemptAnswer]
+    possible_duplicate: bool
+    possible_duplicates: list[DuplicateAnswer]
+
+
+class HealthAnswer(_Answer):
+    """Who answers."""
+
+    name: str = "postroom"
+    version: str
+
+
+class ReadyAnswer(_Answer):
+    """Whether mail is accepted, and what would hold it up after that."""
+
+    ready: bool
+    degraded: list[str]
+
+
+class FaultAnswer(_Answer):
+    """One thing that is wrong with a request."""
+
+    field: str
+    code: str
+    message: str
+
+
+class ErrorAnswer(_Answer):
+    """Any error: what Resend's SDKs read, and an RFC 9457 problem."""
+
+    status_code: int = Field(serialization_alias="statusCode")
+    name: str
+    message: str
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FaultAnswer]
+    request_id: str | None
+    id: str | None = Field(
+        None,
+        description="With `storage_unsure`: the email that may be stored.",
+    )
+
+
+def accepted_answer(email: Email) -> AcceptedAnswer:
+    """Return the answer to a POST."""
+    return AcceptedAnswer(
+        id=email.email_id,
+        state=email.state,
+        created_at=email.created_at,
+        data=IdAnswer(id=email.email_id),
+    )
+
+
+def email_answer(email: Email) -> EmailAnswer:
+    """Return the answer to a GET."""
+    content = email.content
+    return EmailAnswer(
+        id=email.email_id,
+        sender=format_address(content.sender) if content else None,
+        to=_addresses(email, RecipientKind.TO),
+        cc=_addresses(email, RecipientKind.CC),
+        bcc=_addresses(email, RecipientKind.BCC),
+        reply_to=[format_address(one) for one in content.reply_to] if content else [],
+        subject=content.subject if content else None,
+        html=content.html if content else None,
+        text=content.text if content else None,
+        created_at=email.created_at,
+        scheduled_at=email.scheduled_at,
+        last_event=last_event(email),
+        tags=_tags(email),
+        headers=dict(content.headers) if content else {},
+        attachments=_attachments(email),
+        metadata=dict(content.metadata) if content else {},
+        delivery=email.delivery,
+        provider=email.provider,
+        priority=email.priority,
+        state=email.state,
+        reason=email.reason,
+        waiting_for=email.waiting_for,
+        not_before=email.not_before,
+        due_at=email.due_at,
+        sent_at=email.sent_at,
+        recipients=_recipients(email),
+        attempts=[_attempt(attempt) for attempt in email.attempts],
+        possible_duplicate=bool(email.possible_duplicates),
+        possible_duplicates=_duplicates(email),
+    )
+
+
+def _addresses(email: Email, kind: RecipientKind) -> list[str]:
+    return [
+        format_address(
+            Address(addr_spec=one.addr_spec, display_name=one.display_name),
+        )
+        for one in email.recipients
+        if one.kind is kind
+    ]
+
+
+def _tags(email: Email) -> list[TagAnswer]:
+    tags = email.content.tags if email.content else ()
+    return [TagAnswer(name=tag.name, value=tag.value) for tag in tags]
+
+
+def _attachments(email: Email) -> list[AttachmentAnswer]:
+    attachments = email.content.attachments if email.content else ()
+    return [
+        AttachmentAnswer(
+            filename=one.filename,
+            content_type=one.content_type,
+            content_id=one.content_id,
+            size=len(one.content),
+        )
+        for one in attachments
+    ]
+
+
+def _recipients(email: Email) -> list[RecipientAnswer]:
+    return [
+        RecipientAnswer(
+            kind=one.kind,
+            address=one.addr_spec,
+            state=one.state,
+            code=one.code,
+        )
+        for one in email.recipients
+    ]
+
+
+def _attempt(attempt: Attempt) -> AttemptAnswer:
+    return AttemptAnswer(
+        no=attempt.no,
+        provider=attempt.provider,
+        started_at=attempt.started_at,
+        ended_at=attempt.ended_at,
+        outcome=attempt.outcome,
+        kind=attempt.kind,
+        certain=attempt.certain,
+        code=attempt.code,
+        detail=attempt.detail,
+        provider_message_id=attempt.provider_message_id,
+        latency_ms=attempt.latency_ms,
+    )
+
+
+def _duplicates(email: Email) -> list[DuplicateAnswer]:
+    numbers = {attempt.id: attempt.no for attempt in email.attempts}
+    return [
+        DuplicateAnswer(
+            attempt=numbers.get(one.attempt_id, 0),
+            earlier=[numbers.get(attempt_id, 0) for attempt_id in one.earlier],
+            at=one.at,
+        )
+        for one in email.possible_duplicates
+    ]

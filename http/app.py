@@ -1,0 +1,86 @@
+"""The WSGI application: routes and middleware, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import falcon
+
+from ..domain.ports import Clock
+from ..services.accept import Accept
+from ..services.ready import Ready
+from ..services.show import Show
+from . import errors
+from .auth import Auth
+from .docs import Asset, Description, Page, ToDocs
+from .emails import EmailCollection, EmailItem
+from .health import Health, Readiness
+from .middleware import Compression, Cors, RequestLog, SecurityHeaders, Stopping
+from .openapi import document
+from .options import Options
+from .sandbox import Inbox, SandboxPage
+
+Application = falcon.App[falcon.Request, falcon.Response]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The use cases that the resources call, one each.
+
+    Attributes:
+        inbox: What the sandbox provider sent; ``None`` leaves its page out.
+    """
+
+    accept: Accept
+    show: Show
+    ready: Ready
+    inbox: Inbox | None
+    clock: Clock
+
+
+def create_app(services: Services, options: Options) -> Application:
+    """Return the application over these services."""
+    app = Application(middleware=list(_middleware(options)))
+    app.req_options.strip_url_path_trailing_slash = True
+    errors.install(app)
+    for path, resource in _routes(services, options):
+        app.add_route(path, resource)
+    return app
+
+
+def _middleware(options: Options) -> Iterator[Any]:
+    """Give the middleware, outermost first: answers pass through it backwards."""
+    yield RequestLog()
+    yield SecurityHeaders()
+    if options.cors_origins:
+        yield Cors(options.cors_origins)
+    yield Compression()
+    yield Stopping()
+    yield Auth(options.api_key)
+
+
+def _routes(services: Services, options: Options) -> Iterator[tuple[str, object]]:
+    emails = EmailCollection(services.accept, options)
+    email = EmailItem(services.show)
+    # The older service had the singular.
+    for path in ("/api/emails", "/api/email"):
+        yield path, emails
+        yield f"{path}/{{email_id}}", email
+
+    yield "/health", Health()
+    yield "/ready", Readiness(services.ready)
+
+    description = Description(document(options))
+    docs = Page()
+    for prefix in ("", "/api"):
+        yield f"{prefix}/openapi.json", description
+        yield f"{prefix}/docs", docs
+    yield "/docs/assets/{name}", Asset()
+    to_docs = ToDocs()
+    yield "/", to_docs
+    yield "/api", to_docs
+
+    if options.development and services.inbox is not None:
+        yield "/sandbox", SandboxPage(services.inbox)

@@ -1,0 +1,224 @@
+"""Every answer that is an error: one body for all, made in this place.
+
+The body is what Resend's SDKs read (``statusCode``, ``name``, ``message``) and an RFC
+9457 problem at once, so that either kind of client finds what it looks for.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+import structlog
+
+from ..domain.errors import (
+    ClockUnsureError,
+    NotStoredError,
+    StorageUnsureError,
+    StoreUnavailableError,
+    UncarriableError,
+)
+from .faults import MOST_FAULTS, Fault, FaultCode
+
+PROBLEM_JSON = "application/problem+json"
+
+#: Names of errors that falcon raises itself, by status.
+_NAMES: Mapping[int, str] = {
+    400: "validation_error",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+
+log = structlog.get_logger(__name__)
+
+
+class ApiError(falcon.HTTPError):
+    """Raised to answer with an error.
+
+    Attributes:
+        name: The error as one word; clients may rely on it.
+        message: What is wrong and what to do, in a sentence.
+        faults: What is wrong, one by one.
+        extra: Further fields of the body.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        name: str,
+        message: str,
+        *,
+        faults: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, headers=dict(headers or {}))
+        self.name = name
+        self.message = message
+        self.faults = faults
+        self.extra = extra or {}
+
+
+def validation_error(faults: Sequence[Fault]) -> ApiError:
+    """Return the error for a request with these faults (at least one)."""
+    shown = tuple(faults[:MOST_FAULTS])
+    first = shown[0]
+    where = f"`{first.field}` " if first.field else ""
+    more = f" (and {len(faults) - 1} more, see errors)" if len(faults) > 1 else ""
+    return ApiError(
+        400,
+        "validation_error",
+        f"{where}{first.message}{more}",
+        faults=shown,
+    )
+
+
+def install(app: falcon.App[falcon.Request, falcon.Response]) -> None:
+    """Let the application answer every exception with the one body."""
+    app.add_error_handler(Exception, _answer_crash)
+    app.add_error_handler(falcon.HTTPError, _answer_falcon)
+    app.add_error_handler(ApiError, _answer)
+    app.add_error_handler(UncarriableError, _answer_uncarriable)
+    app.add_error_handler(NotStoredError, _answer_not_stored)
+    app.add_error_handler(ClockUnsureError, _answer_not_stored)
+    app.add_error_handler(StorageUnsureError, _answer_unsure)
+    app.add_error_handler(StoreUnavailableError, _answer_unavailable)
+
+
+def _answer(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: ApiError,
+    _params: dict[str, Any],
+) -> None:
+    status = int(ex.status)
+    title = HTTPStatus(status).phrase
+    body = {
+        "statusCode": status,
+        "name": ex.name,
+        "message": ex.message,
+        "type": f"urn:postroom:error:{ex.name}",
+        "title": title,
+        "status": status,
+        "detail": ex.message,
+        "errors": [
+            {"field": fault.field, "code": fault.code, "message": fault.message}
+            for fault in ex.faults
+        ],
+        "request_id": _request_id(req),
+        **ex.extra,
+    }
+    resp.status = status
+    resp.content_type = _wanted_type(req)
+    # ASCII only: a field's name may hold what UTF-8 cannot carry.
+    resp.data = json.dumps(body).encode()
+    resp.set_headers(dict(ex.headers or {}))
+    resp.context.error_name = ex.name
+
+
+def _request_id(req: falcon.Request) -> str | None:
+    return getattr(req.context, "request_id", None)
+
+
+def _wanted_type(req: falcon.Request) -> str:
+    """Return the problem type only to a client that asks for it by name."""
+    asked = (part.partition(";")[0].strip().lower() for part in req.accept.split(","))
+    return PROBLEM_JSON if PROBLEM_JSON in asked else falcon.MEDIA_JSON
+
+
+def _answer_falcon(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: falcon.HTTPError,
+    params: dict[str, Any],
+) -> None:
+    status = falcon.http_status_to_code(ex.status)
+    headers = ex.headers if isinstance(ex.headers, dict) else dict(ex.headers or [])
+    match status:
+        case 404:
+            message = "there is nothing at this address"
+        case 405:
+            allowed = headers.get("Allow", "")
+            message = f"{req.method} is not allowed here, only {allowed}"
+        case _:
+            message = ex.description or ex.title or "the request cannot be read"
+    name = _NAMES.get(status, HTTPStatus(status).phrase.lower().replace(" ", "_"))
+    _answer(req, resp, ApiError(status, name, message, headers=headers), params)
+
+
+def _answer_uncarriable(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: UncarriableError,
+    params: dict[str, Any],
+) -> None:
+    faults = [
+        Fault(field="", code=FaultCode.CANNOT_CARRY, message=f"{provider}: {why}")
+        for provider, why in ex.reasons.items()
+    ]
+    error = ApiError(400, "no_provider", str(ex), faults=faults)
+    _answer(req, resp, error, params)
+
+
+def _answer_not_stored(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: Exception,
+    params: dict[str, Any],
+) -> None:
+    _log(req, "http.not_stored", error=type(ex).__name__)
+    message = "the email was not stored and will not be sent; send it again"
+    _answer(req, resp, ApiError(500, "not_stored", message), params)
+
+
+def _answer_unsure(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: StorageUnsureError,
+    params: dict[str, Any],
+) -> None:
+    _log(req, "http.storage_unsure", email_id=ex.email_id)
+    message = (
+        "the email may have been stored: GET it by its id before sending it again, "
+        "or it may be sent twice"
+    )
+    extra = {"id": ex.email_id}
+    headers = {"Location": f"/api/emails/{ex.email_id}", "Retry-After": "5"}
+    error = ApiError(503, "storage_unsure", message, headers=headers, extra=extra)
+    _answer(req, resp, error, params)
+
+
+def _answer_unavailable(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: StoreUnavailableError,
+    params: dict[str, Any],
+) -> None:
+    _log(req, "http.store_unavailable", error=type(ex).__name__)
+    message = "the store did not answer; try again"
+    headers = {"Retry-After": "5"}
+    error = ApiError(503, "store_unavailable", message, headers=headers)
+    _answer(req, resp, error, params)
+
+
+def _log(req: falcon.Request, event: str, **facts: str) -> None:
+    log.error(event, request_id=_request_id(req), route=req.uri_template, **facts)
+
+
+def _answer_crash(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: Exception,
+    params: dict[str, Any],
+) -> None:
+    # The frames, not the exception's words: these may quote an address or a body.
+    trace = "".join(traceback.format_tb(ex.__traceback__))
+    _log(req, "http.crash", error=type(ex).__name__, trace=trace)
+    message = "something went wrong here; the log has it under the request_id"
+    _answer(req, resp, ApiError(500, "internal_server_error", message), params)

@@ -1,0 +1,178 @@
+"""Examples for the OpenAPI document. Tests hold them against the models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_ID = "6745b8a1f3c2d4e5a6b7c8d9"
+_AT = "2030-01-31T09:00:00.000Z"
+
+#: Bodies of `POST /api/emails`, as OpenAPI's `examples`.
+NEW_EMAILS: dict[str, Any] = {
+    "shortest": {
+        "summary": "The least",
+        "value": {
+            "from": "Acme <hello@acme.example>",
+            "to": "ada@example.com",
+            "subject": "Hi",
+            "text": "Hello",
+        },
+    },
+    "receipt": {
+        "summary": "A receipt with a file, labels and a schedule",
+        "value": {
+            "from": "Acme <billing@acme.example>",
+            "to": ["Ada Lovelace <ada@example.com>"],
+            "reply_to": "support@acme.example",
+            "subject": "Your receipt",
+            "html": "<p>Thank you.</p>",
+            "text": "Thank you.",
+            "attachments": [
+                {"filename": "receipt.txt", "content": "VG90YWw6IDQyCg=="},
+            ],
+            "tags": [{"name": "kind", "value": "receipt"}],
+            "metadata": {"order": "1815"},
+            "scheduled_at": "in 5 minutes",
+            "delivery": "at_least_once",
+            "priority": "normal",
+        },
+    },
+    "older": {
+        "summary": "As clients of the older service say it (needs a default sender)",
+        "value": {"title": "Hi", "content": "Hello", "to": ["ada@example.com"]},
+    },
+}
+
+#: The answer to a POST.
+ACCEPTED: dict[str, Any] = {
+    "object": "email",
+    "id": _ID,
+    "state": "queued",
+    "created_at": _AT,
+    "data": {"id": _ID},
+}
+
+#: The answer to a GET.
+EMAIL: dict[str, Any] = {
+    "object": "email",
+    "id": _ID,
+    "from": "Acme <hello@acme.example>",
+    "to": ["ada@example.com"],
+    "cc": [],
+    "bcc": [],
+    "reply_to": [],
+    "subject": "Hi",
+    "html": None,
+    "text": "Hello",
+    "created_at": _AT,
+    "scheduled_at": None,
+    "last_event": "sent",
+    "tags": [],
+    "headers": {},
+    "attachments": [],
+    "metadata": {},
+    "delivery": "at_least_once",
+    "provider": None,
+    "priority": "normal",
+    "state": "sent",
+    "reason": None,
+    "waiting_for": None,
+    "not_before": None,
+    "due_at": None,
+    "sent_at": "2030-01-31T09:00:00.085Z",
+    "recipients": [
+        {"kind": "to", "address": "ada@example.com", "state": "accepted", "code": None},
+    ],
+    "attempts": [
+        {
+            "no": 1,
+            "provider": "sendgrid",
+            "started_at": "2030-01-31T09:00:00.020Z",
+            "ended_at": "2030-01-31T09:00:00.085Z",
+            "outcome": "accepted",
+            "kind": None,
+            "certain": None,
+            "code": None,
+            "detail": None,
+            "provider_message_id": "14c5d75ce93",
+            "latency_ms": 61,
+        },
+    ],
+    "possible_duplicate": False,
+    "possible_duplicates": [],
+}
+
+
+def _error(
+    status: int,
+    title: str,
+    name: str,
+    message: str,
+    *,
+    faults: tuple[dict[str, str], ...] = (),
+) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "name": name,
+        "message": message,
+        "type": f"urn:postroom:error:{name}",
+        "title": title,
+        "status": status,
+        "detail": message,
+        "errors": list(faults),
+        "request_id": "7f0c1f9a5b8e4f0f9d7f3f4f2d1c0b0a",
+    }
+
+
+#: One body for each status that is an error.
+ERRORS: dict[int, dict[str, Any]] = {
+    400: _error(
+        400,
+        "Bad Request",
+        "validation_error",
+        "`to[0]` must be local@domain, got no @ (and 1 more, see errors)",
+        faults=(
+            {
+                "field": "to[0]",
+                "code": "invalid_address",
+                "message": "must be local@domain, got no @",
+            },
+            {"field": "subject", "code": "missing", "message": "is required"},
+        ),
+    ),
+    401: _error(
+        401,
+        "Unauthorized",
+        "missing_api_key",
+        "an API key is needed: send Authorization: Bearer KEY",
+    ),
+    404: _error(404, "Not Found", "not_found", "there is no email of this id"),
+    413: _error(
+        413,
+        "Request Entity Too Large",
+        "body_too_large",
+        "the body must be at most 15728640 bytes (POSTROOM_MAX_BODY_MB)",
+    ),
+    415: _error(
+        415,
+        "Unsupported Media Type",
+        "unsupported_media_type",
+        "the body must be JSON in UTF-8: send Content-Type: application/json",
+    ),
+    500: _error(
+        500,
+        "Internal Server Error",
+        "not_stored",
+        "the email was not stored and will not be sent; send it again",
+    ),
+    503: {
+        **_error(
+            503,
+            "Service Unavailable",
+            "storage_unsure",
+            "the email may have been stored: GET it by its id before sending it "
+            "again, or it may be sent twice",
+        ),
+        "id": _ID,
+    },
+}

@@ -1,0 +1,65 @@
+"""Composition root of the web process: settings, parts, services, application."""
+
+from __future__ import annotations
+
+import os
+
+import structlog
+
+from ..adapters import logs
+from ..adapters.settings import Environment, Settings
+from ..adapters.wiring import Parts, build, start_checks
+from ..services.accept import Accept
+from ..services.ready import Ready
+from ..services.show import Show
+from .app import Application, Services, create_app
+from .auth import digest
+from .options import Limits, Options
+
+log = structlog.get_logger(__name__)
+
+
+def create() -> Application:
+    """Return the application for gunicorn: `'postroom.http.wsgi:create()'`.
+
+    Raises:
+        SettingsError: The environment is wrong; it lists every fault.
+    """
+    settings = Settings.from_env(os.environ)  # noqa: TID251 - a composition root
+    logs.configure(settings.env, secrets=settings.secrets)
+    parts = build(settings)
+    start_checks(parts)
+    options = options_of(settings)
+    if options.api_key is None:
+        log.warning("http.auth_off", why="POSTROOM_API_KEY is not set")
+    return create_app(services_of(parts), options)
+
+
+def options_of(settings: Settings) -> Options:
+    """Return what the settings say about the HTTP side."""
+    key = settings.api_key
+    return Options(
+        development=settings.env is Environment.DEVELOPMENT,
+        api_key=None if key is None else digest(key.reveal()),
+        default_from=settings.default_from,
+        cors_origins=settings.cors_origins,
+        limits=Limits(body_bytes=settings.max_body_bytes),
+    )
+
+
+def services_of(parts: Parts) -> Services:
+    """Return the use cases over these parts."""
+    return Services(
+        accept=Accept(
+            store=parts.store,
+            hints=parts.hints,
+            clock=parts.clock,
+            chance=parts.chance,
+            profiles=parts.profiles,
+            policy=parts.settings.policy,
+        ),
+        show=Show(store=parts.store),
+        ready=Ready(store=parts.store, heartbeats=parts.heartbeats),
+        inbox=parts.inbox,
+        clock=parts.clock,
+    )

@@ -1,0 +1,388 @@
+"""A fake email provider over real sockets: speaks SendGrid's and Mailgun's HTTP.
+
+In a test, in the same process::
+
+    with FakeProvider() as fake:
+        ...SendgridSettings(api_url=fake.url)...
+        fake.script(Rule(provider="sendgrid", mode=Mode.STATUS, status=500, times=2))
+        fake.taken      # what was accepted (Taken), in order
+        fake.calls      # every call, accepted or not (Call), in order
+        fake.connections  # how many connections were opened; fake.open: those now open
+
+As a process, for end-to-end tests (run from the root of the repository)::
+
+    python -m tests.fake_provider --port 9000 --journal FILE     # port 0: a free one
+
+It prints `listening on http://127.0.0.1:PORT` and runs until SIGTERM. `AsProcess`
+starts, kills and restarts one from a test.
+
+Point `SENDGRID_API_URL` and `MAILGUN_API_URL` at it. A path in front makes another
+account: `http://127.0.0.1:PORT/backup` is the provider `backup` in rules, journal and
+calls; without one it is `sendgrid` or `mailgun`, by the path that is called.
+
+Control, from any process, JSON in and out::
+
+    POST   /_control   a rule or a list of rules; they replace all earlier ones
+    DELETE /_control   no rules: every call is accepted
+    GET    /_journal   {"taken": [...]}: all that was accepted, in order
+    GET    /_calls     {"calls": [...]}: every call, with the request as it was parsed
+    POST   /_reset     forget rules, calls and journal (the file stays)
+
+A rule (all fields are optional; the first that matches a call is used)::
+
+    {"provider": "*",          whose calls, "*" for all
+     "recipient": null,        only calls that address this addr_spec
+     "times": null,            only so many calls, then the rule is spent
+     "mode": "accept",         or status, hang, drop, cut, garbage, slow, raw
+     "accepts": null,          whether the email is taken all the same (it is written to
+                               the journal BEFORE the answer): true for accept and slow
+     "delay_ms": 0,            before any answer
+     "status": null, "body": null, "headers": {},   the answer, if not the usual success
+     "raw": "",                mode raw: these characters (latin-1), then the end
+     "cut_at": null,           mode cut: so many bytes of the answer (default: half)
+     "pause_ms": 100}          mode slow: between two bytes
+
+`drop` resets the connection without an answer, `hang` never answers, `cut` ends in the
+middle of the answer. "Before" or "after accepting" is `accepts`.
+
+The journal file has one JSON object a line, flushed and fsynced before the answer
+leaves: provider, email_id, message_id, recipients, subject, digest, at (epoch seconds).
+`digest` is `digest_of(recipients, subject, text, html)`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import socket
+import ssl
+import struct
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from tests.fake_process import AsProcess
+from tests.fake_rules import (
+    PAYLOADS,
+    Call,
+    Mode,
+    Rule,
+    Taken,
+    answer_of,
+    digest_of,
+    parsed,
+    recorded,
+    shown,
+    whose,
+)
+
+__all__ = [
+    "PAYLOADS",
+    "AsProcess",
+    "Call",
+    "FakeProvider",
+    "Mode",
+    "Rule",
+    "Taken",
+    "digest_of",
+    "recorded",
+]
+
+#: The longest that a hanging call is kept, in seconds: no test waits as long.
+HANG_S = 300.0
+
+
+class FakeProvider:
+    """The server: start and stop it with `with`, or `start` and `stop`."""
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        journal: Path | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.calls: list[Call] = []
+        self.taken: list[Taken] = []
+        self.connections = 0
+        self._rules: list[Rule] = []
+        self._spent: list[int] = []
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self.open: set[socket.socket] = set()
+        self._journal = journal.open("ab") if journal else None
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.fake = self
+        self._tls = tls
+        self.port = int(self._server.server_address[1])
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
+        )
+
+    def start(self) -> Self:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._server.shutdown()
+        self._thread.join()
+        with self._lock:
+            still_open = list(self.open)
+        for connection in still_open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._server.server_close()
+        if self._journal:
+            self._journal.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def script(self, *rules: Rule) -> None:
+        """Replace all rules; none: every call is accepted."""
+        with self._lock:
+            self._rules = list(rules)
+            self._spent = [0] * len(rules)
+
+    def reset(self) -> None:
+        with self._lock:
+            self._rules, self._spent = [], []
+            self.calls, self.taken = [], []
+
+    def close_idle(self) -> None:
+        """Close every open connection, as a server does with quiet ones."""
+        with self._lock:
+            still_open = list(self.open)
+        for connection in still_open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, unless the server stops: returns whether it does."""
+        return self._stopping.wait(seconds)
+
+    def opened(self, connection: socket.socket) -> socket.socket:
+        if self._tls:
+            connection = self._tls.wrap_socket(connection, server_side=True)
+        with self._lock:
+            self.connections += 1
+            self.open.add(connection)
+        return connection
+
+    def closed(self, connection: socket.socket) -> None:
+        with self._lock:
+            self.open.discard(connection)
+
+    def decide(self, call: Call) -> tuple[Rule, str]:
+        """Note the call, pick its rule, and take the email if that says so."""
+        message_id = uuid.uuid4().hex[:22]
+        with self._lock:
+            rule = self._rule_for(call)
+            self.calls.append(replace(call, mode=rule.mode))
+            if rule.takes_it:
+                self._take(call, message_id)
+        return rule, message_id
+
+    def _rule_for(self, call: Call) -> Rule:
+        for index, rule in enumerate(self._rules):
+            if (
+                rule.provider in {"*", call.provider}
+                and (rule.recipient is None or rule.recipient in call.recipients)
+                and (rule.times is None or self._spent[index] < rule.times)
+            ):
+                self._spent[index] += 1
+                return rule
+        return Rule()
+
+    def _take(self, call: Call, message_id: str) -> None:
+        taken = Taken(
+            provider=call.provider,
+            email_id=call.email_id,
+            message_id=message_id,
+            recipients=call.recipients,
+            subject=call.subject,
+            digest=digest_of(call.recipients, call.subject, call.text, call.html),
+            at=call.at,
+        )
+        if self._journal:
+            self._journal.write(json.dumps(asdict(taken)).encode() + b"\n")
+            self._journal.flush()
+            os.fsync(self._journal.fileno())
+        self.taken.append(taken)
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 256
+    daemon_threads = True
+    block_on_close = False
+    fake: FakeProvider
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: clients that go away are what is tested."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def setup(self) -> None:
+        self.request = self.server.fake.opened(self.request)
+        super().setup()
+
+    def finish(self) -> None:
+        try:
+            super().finish()
+        finally:
+            self.server.fake.closed(self.request)
+            if isinstance(self.request, ssl.SSLSocket):
+                self.request.close()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's word
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        fake = self.server.fake
+        match urlsplit(self.path).path:
+            case "/_journal":
+                self._json(200, {"taken": [asdict(taken) for taken in fake.taken]})
+            case "/_calls":
+                self._json(200, {"calls": [shown(call) for call in fake.calls]})
+            case _:
+                self._json(404, {"message": "no such path"})
+
+    def do_DELETE(self) -> None:
+        self.server.fake.script()
+        self._json(200, {})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        match self.path:
+            case "/_control":
+                self._control(body)
+            case "/_reset":
+                self.server.fake.reset()
+                self._json(200, {})
+            case _:
+                self._call(body)
+
+    def _control(self, body: bytes) -> None:
+        try:
+            given = json.loads(body)
+            rules = [
+                Rule(**{**rule, "mode": Mode(rule.get("mode", "accept"))})
+                for rule in (given if isinstance(given, list) else [given])
+            ]
+        except (TypeError, ValueError, AttributeError) as ex:
+            self._json(400, {"message": str(ex)})
+            return
+        self.server.fake.script(*rules)
+        self._json(200, {})
+
+    def _call(self, body: bytes) -> None:
+        kind, account = whose(self.path)
+        if kind is None:
+            # What Mailgun answers on a path that it does not know.
+            self._write(answer_of(200, "Mailgun Magnificent API", {}))
+            return
+        if "Authorization" not in self.headers:
+            self._write(recorded(kind, "unauthorized"))
+            return
+        try:
+            call = parsed(
+                kind, account, path=self.path, headers=self.headers, body=body
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self._write(recorded(kind, "bad_request"))
+            return
+        rule, message_id = self.server.fake.decide(call)
+        if rule.delay_ms and self.server.fake.wait(rule.delay_ms / 1000):
+            self.close_connection = True
+            return
+        self._answer(rule, recorded(kind, "accepted", message_id=message_id))
+
+    def _answer(self, rule: Rule, success: bytes) -> None:
+        answer = success
+        if rule.status is not None or rule.body is not None:
+            answer = answer_of(rule.status or 200, rule.body or "", rule.headers)
+        match rule.mode:
+            case Mode.ACCEPT | Mode.STATUS:
+                self._write(answer)
+            case Mode.HANG:
+                self._hang()
+            case Mode.DROP:
+                self._reset()
+            case Mode.CUT:
+                at = rule.cut_at if rule.cut_at is not None else len(answer) // 2
+                self._write(answer[:at])
+                self.close_connection = True
+            case Mode.GARBAGE:
+                self._write(b"\x16\x03\x01 this is not HTTP \xff\xfe\r\n\r\n")
+                self.close_connection = True
+            case Mode.SLOW:
+                self._drip(answer, rule.pause_ms / 1000)
+            case Mode.RAW:
+                self._write(rule.raw.encode("latin-1"))
+                self.close_connection = True
+
+    def _hang(self) -> None:
+        """Wait until the client gives up, or the server stops."""
+        self.close_connection = True
+        self.connection.settimeout(HANG_S)
+        with contextlib.suppress(OSError):
+            self.connection.recv(1)
+
+    def _reset(self) -> None:
+        self.close_connection = True
+        linger = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        with contextlib.suppress(OSError):
+            self.rfile.close()
+            self.connection.close()
+
+    def _drip(self, answer: bytes, pause_s: float) -> None:
+        for index in range(len(answer)):
+            self._write(answer[index : index + 1])
+            if self.server.fake.wait(pause_s):
+                self.close_connection = True
+                return
+
+    def _json(self, status: int, what: Mapping[str, Any]) -> None:
+        self._write(
+            answer_of(status, json.dumps(what), {"Content-Type": "application/json"})
+        )
+
+    def _write(self, answer: bytes) -> None:
+        try:
+            self.connection.sendall(answer)
+        except OSError:
+            self.close_connection = True
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fake_provider")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--journal", type=Path)
+    given = parser.parse_args(arguments)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    with FakeProvider(port=given.port, journal=given.journal) as fake:
+        print(f"listening on {fake.url}", flush=True)
+        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+
+
+if __name__ == "__main__":
+    main()

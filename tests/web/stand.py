@@ -1,0 +1,133 @@
+"""The application over the in-memory twins, and requests to it."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import falcon.testing
+
+from postroom.adapters.memory_hints import MemoryHints
+from postroom.adapters.memory_store import MemoryStore
+from postroom.domain.errors import ClockUnsureError
+from postroom.domain.policy import Policy
+from postroom.domain.ports import EmailStore
+from postroom.domain.routing import ProviderProfile
+from postroom.http.app import Services, create_app
+from postroom.http.options import Options
+from postroom.services.accept import Accept
+from postroom.services.ready import OLDEST_BEAT, Ready
+from postroom.services.show import Show
+
+NOW = datetime(2030, 1, 31, 9, tzinfo=UTC)
+
+SANDBOX = ProviderProfile(
+    name="sandbox", kind="sandbox", max_size_bytes=20_000_000, max_recipients=1000
+)
+
+
+class StillClock:
+    """Stands still; ``lost`` once the store's time has not been seen."""
+
+    def __init__(self) -> None:
+        self.lost = False
+
+    def now(self) -> datetime:
+        if self.lost:
+            raise ClockUnsureError("not seen")
+        return NOW
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+class CountingChance:
+    def __init__(self) -> None:
+        self.ids = 0
+
+    def jitter(self) -> float:
+        return 0.0
+
+    def email_id(self) -> str:
+        self.ids += 1
+        return f"{self.ids:024x}"
+
+    def attempt_id(self) -> str:
+        return "a"
+
+
+class GivenBeats:
+    def __init__(self) -> None:
+        self.given: dict[str, timedelta] | None = dict.fromkeys(
+            OLDEST_BEAT, timedelta(0)
+        )
+
+    def beat(self, part: str) -> None: ...
+
+    def ages(self) -> dict[str, timedelta] | None:
+        return self.given
+
+
+class GivenInbox:
+    def __init__(self) -> None:
+        self.emails: list[dict[str, Any]] = []
+
+    def latest(self, limit: int) -> list[dict[str, Any]]:
+        return self.emails[:limit]
+
+
+@dataclass
+class Stand:
+    """Everything around one application."""
+
+    options: Options = field(default_factory=Options)
+    store: EmailStore = field(default_factory=MemoryStore)
+    hints: MemoryHints = field(default_factory=MemoryHints)
+    clock: StillClock = field(default_factory=StillClock)
+    beats: GivenBeats = field(default_factory=GivenBeats)
+    inbox: GivenInbox = field(default_factory=GivenInbox)
+    profiles: tuple[ProviderProfile, ...] = (SANDBOX,)
+
+    def __post_init__(self) -> None:
+        services = Services(
+            accept=Accept(
+                store=self.store,
+                hints=self.hints,
+                clock=self.clock,
+                chance=CountingChance(),
+                profiles=self.profiles,
+                policy=Policy(),
+            ),
+            show=Show(store=self.store),
+            ready=Ready(store=self.store, heartbeats=self.beats),
+            inbox=self.inbox,
+            clock=self.clock,
+        )
+        self.app = create_app(services, self.options)
+        self.client = falcon.testing.TestClient(self.app)
+
+    def post(self, body: object, **given: Any) -> falcon.testing.Result:
+        return self.client.simulate_post("/api/emails", json=body, **given)
+
+    def post_raw(self, body: bytes, **headers: str) -> falcon.testing.Result:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named.setdefault("Content-Type", "application/json")
+        return self.client.simulate_post("/api/emails", body=body, headers=named)
+
+    def get(self, path: str, **given: Any) -> falcon.testing.Result:
+        return self.client.simulate_get(path, **given)
+
+
+def a_body(**fields: Any) -> dict[str, Any]:
+    """Give a valid body; a field set to `...` is left out."""
+    body = {
+        "from": "Acme <hello@acme.example>",
+        "to": ["ada@example.com"],
+        "subject": "Hi",
+        "text": "Hello",
+    } | fields
+    return {name: value for name, value in body.items() if value is not ...}
+
+
+def faults(result: falcon.testing.Result) -> set[tuple[str, str]]:
+    """Give the (field, code) of each fault in an answer."""
+    return {(fault["field"], fault["code"]) for fault in result.json["errors"]}

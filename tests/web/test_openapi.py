@@ -1,0 +1,144 @@
+"""The description is valid, complete, and says what the code does."""
+
+import json
+from typing import Any
+
+import falcon.inspect
+import jsonschema  # type: ignore[import-untyped]  # it has none
+import pytest
+from openapi_spec_validator import validate
+
+from postroom.http.auth import digest
+from postroom.http.examples import ACCEPTED, EMAIL, ERRORS, NEW_EMAILS
+from postroom.http.options import Limits, Options
+from postroom.http.schemas import EmailIn
+from tests.web.stand import Stand, a_body
+
+#: Pages for people, which no client of the API calls.
+PAGES = {"/", "/api", "/docs", "/api/docs", "/docs/assets/{name}", "/sandbox"}
+
+
+@pytest.fixture
+def document(stand: Stand) -> dict[str, Any]:
+    described: dict[str, Any] = stand.get("/openapi.json").json
+    return described
+
+
+def check(document: dict[str, Any], name: str, value: object) -> None:
+    """Hold a value against a schema of the document."""
+    schema = {
+        "$ref": f"#/components/schemas/{name}",
+        "components": document["components"],
+    }
+    jsonschema.Draft202012Validator(schema).validate(value)
+
+
+def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.1.0"
+    validate(document)
+
+
+def test_both_addresses_give_the_same_document(stand: Stand) -> None:
+    assert stand.get("/openapi.json").json == stand.get("/api/openapi.json").json
+
+
+def test_every_route_is_described_and_every_description_has_a_route() -> None:
+    stand = Stand(options=Options(development=True))
+    routed = {
+        (route.path, method.method.lower())
+        for route in falcon.inspect.inspect_routes(stand.app)
+        for method in route.methods
+        if route.path not in PAGES and not method.internal
+    }
+
+    described = {
+        (path, method)
+        for path, operations in stand.get("/openapi.json").json["paths"].items()
+        for method in operations
+    }
+
+    assert routed == described
+
+
+def test_every_field_of_an_email_is_described(document: dict[str, Any]) -> None:
+    described = set(document["components"]["schemas"]["EmailIn"]["properties"])
+
+    assert described == {
+        field.alias or name for name, field in EmailIn.model_fields.items()
+    }
+
+
+@pytest.mark.parametrize("name", NEW_EMAILS)
+def test_an_example_of_a_request_is_accepted_and_fits_its_schema(
+    stand: Stand, document: dict[str, Any], name: str
+) -> None:
+    body = NEW_EMAILS[name]["value"]
+
+    check(document, "EmailIn", body)
+    assert stand.post({"from": "a@b.example"} | body).status_code == 201
+
+
+def test_examples_of_answers_fit_their_schemas(document: dict[str, Any]) -> None:
+    check(document, "AcceptedAnswer", ACCEPTED)
+    check(document, "EmailAnswer", EMAIL)
+    for error in ERRORS.values():
+        check(document, "ErrorAnswer", error)
+
+
+def test_real_answers_fit_their_schemas(stand: Stand, document: dict[str, Any]) -> None:
+    accepted = stand.post(a_body())
+
+    check(document, "AcceptedAnswer", accepted.json)
+    check(document, "EmailAnswer", stand.get(accepted.headers["Location"]).json)
+    check(document, "ErrorAnswer", stand.post({}).json)
+    check(document, "HealthAnswer", stand.get("/health").json)
+    check(document, "ReadyAnswer", stand.get("/ready").json)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"to": ...}, {"subject": ...}, {"text": ...}, {"x": 1}, {"tags": [{}]}],
+    ids=["to", "subject", "text", "unknown", "tag"],
+)
+def test_the_schema_refuses_what_the_service_refuses(
+    stand: Stand, document: dict[str, Any], bad: dict[str, Any]
+) -> None:
+    body = a_body(**bad)
+
+    assert stand.post(body).status_code == 400
+    with pytest.raises(jsonschema.ValidationError):
+        check(document, "EmailIn", body)
+
+
+def test_null_fits_every_field_that_may_be_absent(document: dict[str, Any]) -> None:
+    body = dict.fromkeys(document["components"]["schemas"]["EmailIn"]["properties"])
+
+    check(document, "EmailIn", body | a_body())
+
+
+def test_the_limits_stand_in_the_schema() -> None:
+    stand = Stand(options=Options(limits=Limits(recipients=7, tags=3)))
+
+    text = stand.get("/openapi.json").text
+
+    assert '"maxItems": 7' in text
+    assert '"maxItems": 3' in text
+
+
+def test_the_document_asks_for_a_key_only_where_one_is_needed(
+    document: dict[str, Any],
+) -> None:
+    locked = Stand(options=Options(api_key=digest("k"))).get("/openapi.json").json
+
+    assert "security" not in document
+    assert locked["security"] == [{"key": []}]
+    assert locked["paths"]["/health"]["get"]["security"] == []
+    assert locked["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    validate(locked)
+
+
+def test_names_that_nothing_refers_to_are_left_out(document: dict[str, Any]) -> None:
+    text = json.dumps(document)
+
+    for name in document["components"]["schemas"]:
+        assert f'"#/components/schemas/{name}"' in text
