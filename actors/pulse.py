@@ -15,35 +15,40 @@ from ..domain.errors import PostroomError
 log = structlog.get_logger()
 
 
-class Every(Middleware):
-    """Calls a function at a steady pace while the worker runs.
+class Pulse(Middleware):
+    """Calls functions at a steady pace while the worker runs.
 
-    It has a thread of its own, so that no message can hold it up; one call follows
+    Each has a thread of its own, so that no message can hold it up; one call follows
     another, so that slow ones do not pile up.
     """
 
-    def __init__(self, period: timedelta, call: Callable[[], Any]) -> None:
-        self._period = period
-        self._call = call
+    def __init__(self) -> None:
+        self._calls: list[tuple[timedelta, Callable[[], Any]]] = []
         self._stopping = Event()
+
+    def every(self, period: timedelta, call: Callable[[], Any]) -> None:
+        """Add a function, before the worker boots."""
+        self._calls.append((period, call))
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
         """Begin."""
         del broker, worker
-        Thread(target=self._run, daemon=True, name="every").start()
+        for period, call in self._calls:
+            thread = Thread(target=self._run, args=(period, call), daemon=True)
+            thread.start()
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
-        """End after the call in hand."""
+        """End after the calls in hand."""
         del broker, worker
         self._stopping.set()
 
-    def _run(self) -> None:
+    def _run(self, period: timedelta, call: Callable[[], Any]) -> None:
         while not self._stopping.is_set():
             try:
-                self._call()
+                call()
             except PostroomError as ex:
-                log.warning("every.failed", error=type(ex).__name__, reason=str(ex))
+                log.warning("pulse.failed", error=type(ex).__name__, reason=str(ex))
             except Exception:
                 # The boundary of this thread: it must outlive whatever happens.
-                log.exception("every.failed")
-            self._stopping.wait(self._period.total_seconds())
+                log.exception("pulse.failed")
+            self._stopping.wait(period.total_seconds())

@@ -27,7 +27,7 @@ from ..services.settle import Settle
 from .broker import SteadyBroker, build_broker
 from .graceful_stop import GracefulStop
 from .provider_router import declare_router
-from .pulse import Every
+from .pulse import Pulse
 from .reconcile import declare_reconcile, declare_release
 from .send import declare_send
 from .sweep import declare_sweep
@@ -39,7 +39,9 @@ BEAT_EVERY = timedelta(seconds=10)
 def send() -> None:
     """Set up a process for the send queues of the configured providers."""
     parts = _parts()
-    broker = _broker(parts, Every(BEAT_EVERY, _beat(parts, "worker")))
+    pulse = Pulse()
+    pulse.every(BEAT_EVERY, _beat(parts, "worker"))
+    broker = _broker(parts, pulse)
     attempt = _attempt(parts)
     for name in parts.providers:
         declare_send(broker, name, attempt, parts.settings.policy)
@@ -48,10 +50,12 @@ def send() -> None:
 def router() -> None:
     """Set up a process for router, sweep and reconcile."""
     parts = _parts()
-    broker = _broker(parts, Every(BEAT_EVERY, _beat(parts, "router")))
+    pulse = Pulse()
+    pulse.every(BEAT_EVERY, _beat(parts, "router"))
+    broker = _broker(parts, pulse)
     _declare_router(broker, parts)
     sweep = declare_sweep(broker, _offer(parts), parts.heartbeats)
-    broker.add_middleware(Every(parts.settings.sweep_every, sweep))
+    pulse.every(parts.settings.sweep_every, sweep)
     declare_reconcile(broker, _reconcile(parts))
     declare_release(broker, _release(parts))
 

@@ -68,7 +68,7 @@ def survey(environ: Mapping[str, str], *, project: Path, folder: Path) -> Surrou
         values[_URLS[name]] = spec.url
         stores.append(spec)
     values[EMBEDDED] = " ".join(spec.name for spec in stores)
-    port = _web_port(values.get("PORT") or str(DEFAULT_PORT))
+    port = _web_port(values.get("PORT") or str(DEFAULT_PORT), last.get("PORT", ""))
     values["PORT"] = str(port)
     # The lines name the commands of the environment that we run in.
     values["PATH"] = f"{Path(sys.executable).parent}:{values.get('PATH', '')}"
@@ -129,7 +129,14 @@ def _port_of(url: str) -> int | None:
     return None
 
 
-def _web_port(wanted: str) -> int:
-    if not wanted.isascii() or not wanted.isdigit() or not 0 < int(wanted) < 65536:
+def _web_port(wanted: str, last: str) -> int:
+    if not _is_port(wanted):
         raise StackError(f"PORT must be a number from 1 to 65535, got {wanted!r}")
-    return int(wanted) if is_free(int(wanted)) else embedded.free_port()
+    for port in (wanted, last):
+        if _is_port(port) and is_free(int(port)):
+            return int(port)
+    return embedded.free_port()
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) < 65536

@@ -234,7 +234,14 @@ def _ascii_label(label: str) -> str:
         raise InvalidAddressError(
             "the domain must be made of letters, digits and inner hyphens",
         )
-    return label.lower()
+    label = label.lower()
+    if label[2:4] == "--" and not label.startswith("xn--"):
+        # Reserved (RFC 5890 section 2.3.1): no registry gives such a name out.
+        raise InvalidAddressError(
+            "a part of the domain must not have two hyphens as its third and fourth "
+            "character",
+        )
+    return label
 
 
 def _a_label(label: str) -> str:

@@ -119,8 +119,9 @@ def _settle(
     policy: Policy,
 ) -> Change:
     """Settle by the result of the attempt that has the email in hand."""
-    if any(a.outcome is OutcomeWord.ACCEPTED for a in email.attempts):
-        # An older attempt's acceptance came in while this one ran: it is sent.
+    older = [a for a in email.attempts if a.id != attempt.id]
+    if any(a.outcome is OutcomeWord.ACCEPTED for a in older):
+        # Its acceptance came in while this one ran: it is sent, whatever this one says.
         return lifecycle.sent(email, now=now)
     outcome = result.outcome
     match outcome:
@@ -171,7 +172,8 @@ def _again(
 
     At once only for a provider with fewer attempts. Else the back-off of this attempt
     is the least wait, and a provider that asked for a longer one keeps its own wait
-    to itself: the first that can have the email again ends it.
+    to itself: the first that can have the email again ends it. A new round begins
+    when all that can have it by then have had their share.
     """
     tries = standing_of(email).tries
     here = tries.get(attempt.provider, 0)
@@ -183,15 +185,17 @@ def _again(
         return lifecycle.queued(email, now=now, wait=timedelta(0), policy=policy)
     if lifecycle.is_too_old(email, now=now, policy=policy):
         return lifecycle.failed(email, reason="expired", now=now)
-    limit = share(email, policy)
-    left = [at for name, at in ready.items() if tries.get(name, 0) < limit]
     least = _delay(email, attempt.provider, result, policy=policy)
+    until = max(min(ready.values()), now + least)
+    limit = share(email, policy)
     return lifecycle.queued(
         email,
         now=now,
-        wait=max(min(left or ready.values()) - now, least),
+        wait=until - now,
         policy=policy,
-        new_round=not left,
+        new_round=not any(
+            at <= until and tries.get(name, 0) < limit for name, at in ready.items()
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from email.utils import getaddresses
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 #: Where the recorded answers lie, whole, one file each.
 PAYLOADS = Path(__file__).parent / "payloads"

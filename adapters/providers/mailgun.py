@@ -51,8 +51,9 @@ TABLE = (
     Row(status=400, kind=RefusalKind.ACCOUNT, says=("is not allowed to send",)),
     Row(status=400, kind=RefusalKind.PERMANENT),
     Row(status=401, kind=RefusalKind.SENDER, says=_FROM + _TRIAL),
-    Row(status=401, kind=RefusalKind.ACCOUNT),
-    Row(status=402, kind=RefusalKind.ACCOUNT),
+    # Whoever says so, in whatever form, says it to every email.
+    Row(status=401, kind=RefusalKind.ACCOUNT, own=False),
+    Row(status=402, kind=RefusalKind.ACCOUNT, own=False),
     Row(status=403, kind=RefusalKind.SENDER, says=_FROM + _TRIAL),
     # "Auth error or access denied"; also domains and accounts that are not active yet.
     Row(status=403, kind=RefusalKind.ACCOUNT),

@@ -35,15 +35,16 @@ from .contents import (
 )
 from .transport import Answer, Request, Transport
 
-#: What an answer in SendGrid's own form (a JSON object with `errors`) or with a status
+#: What an answer in SendGrid's own form (a JSON object that names errors) or with a status
 #: that says enough by itself means. 503 is "The SendGrid v3 Web API is not available",
 #: which does not say that this email was not taken; nor does 500.
 TABLE = (
     Row(status=400, kind=RefusalKind.SENDER, says=("verified sender identity",)),
     Row(status=400, kind=RefusalKind.PERMANENT),
-    # "The provided authorization grant is invalid", "Maximum credits exceeded"
-    Row(status=401, kind=RefusalKind.ACCOUNT),
-    Row(status=402, kind=RefusalKind.ACCOUNT),
+    # "The provided authorization grant is invalid", "Maximum credits exceeded". Whoever
+    # says so, in whatever form, says it to every email.
+    Row(status=401, kind=RefusalKind.ACCOUNT, own=False),
+    Row(status=402, kind=RefusalKind.ACCOUNT, own=False),
     Row(status=403, kind=RefusalKind.SENDER, says=("verified sender identity",)),
     Row(
         status=403,
@@ -217,7 +218,10 @@ def _attachment(attached: Attachment) -> Mapping[str, str]:
 
 def _words(answer: Answer) -> str | None:
     """Return what SendGrid says, or ``None`` if it is not SendGrid who speaks."""
-    errors = (json_object(answer) or {}).get("errors")
+    said = json_object(answer) or {}
+    errors = said.get("errors") or said.get("error") or said.get("message")
+    if isinstance(errors, str):
+        return errors
     if not isinstance(errors, list) or not errors:
         return None
     return "; ".join(_error(error) for error in errors)

@@ -1,6 +1,7 @@
 """What an email says of itself."""
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,10 @@ from tests.builders import (
     "field", ["not_before", "due_at", "created_at", "first_due_at"]
 )
 def test_an_instant_without_a_zone_is_refused(field: str) -> None:
-    naive = datetime(2026, 1, 1)
+    naive: dict[str, Any] = {field: datetime(2026, 1, 1)}
 
     with pytest.raises(InvalidValueError, match=f"{field} must carry a time zone"):
-        an_email(**{field: naive})
+        an_email(**naive)
 
 
 @pytest.mark.parametrize("state", State)

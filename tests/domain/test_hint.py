@@ -1,5 +1,6 @@
 """What a queue message carries, and what it must not."""
 
+import contextlib
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -146,10 +147,8 @@ JSON = st.recursive(
 
 @given(st.sampled_from(sorted(a_hint().to_message())), JSON)
 def test_garbage_is_read_or_refused_and_nothing_else(field: str, value: Any) -> None:
-    try:
+    with contextlib.suppress(InvalidValueError):
         Hint.from_message(a_hint().to_message() | {field: value})
-    except InvalidValueError:
-        pass
 
 
 def test_a_bounce_counts_a_hop_and_is_no_probe() -> None:

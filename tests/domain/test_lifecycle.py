@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from _pytest.mark import ParameterSet
@@ -384,8 +385,10 @@ class TestOffered:
 
     @pytest.mark.parametrize("field", ["due_at", "not_before"])
     def test_what_has_no_time_is_never_offered(self, field: str) -> None:
+        missing: dict[str, Any] = {field: None}
+
         with pytest.raises(ForbiddenTransitionError):
-            lifecycle.offered(an_email(**{field: None}), now=NOW, policy=POLICY)
+            lifecycle.offered(an_email(**missing), now=NOW, policy=POLICY)
 
 
 class TestAge:

@@ -166,11 +166,23 @@ def test_a_rate_limit_says_how_long(
     )
 
 
+@pytest.mark.parametrize("status", [401, 402])
+@pytest.mark.parametrize("body", ["", "<html>no</html>", '{"a": 1}'])
+def test_a_refused_account_opens_the_breaker_in_whatever_words(
+    fake: FakeProvider, provider: MailgunProvider, status: int, body: str
+) -> None:
+    fake.script(Rule(mode=Mode.STATUS, status=status, body=body))
+
+    outcome = send(provider, an_email())
+
+    assert isinstance(outcome, Refused)
+    assert (outcome.kind, outcome.certain) == (RefusalKind.ACCOUNT, True)
+
+
 @pytest.mark.parametrize(
     "name",
     [
         "bad_request",
-        "unauthorized",
         "forbidden",
         "server_error",
         "unavailable",

@@ -29,6 +29,19 @@ def test_a_refused_connection_sends_nothing() -> None:
     assert outcome.cause == "connection_refused"
 
 
+def test_an_address_without_a_way_to_it_sends_nothing() -> None:
+    def broadcast(_: str, port: int, **__: object) -> list[tuple[Any, ...]]:
+        # No TCP connection can be made to it, and no packet leaves.
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("255.255.255.255", port))]
+
+    transport = a_transport("http://provider.example", resolver=broadcast)
+
+    outcome = transport.post(REQUEST, timeout=PATIENCE)
+
+    assert isinstance(outcome, NotSent)
+    assert outcome.cause == "unreachable"
+
+
 def test_a_name_that_is_not_found_sends_nothing() -> None:
     def nowhere(*_: object, **__: object) -> list[tuple[Any, ...]]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
