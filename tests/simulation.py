@@ -49,6 +49,7 @@ from postroom.services.route import Route
 from postroom.services.settle import Settle
 from tests.builders import ALPHA, BETA, NOW, a_new_email, a_profile, seconds
 
+#: As shipped. Tests of whole days make it a minute: `world.sweep_every = ...`.
 SWEEP_EVERY = timedelta(seconds=5)
 
 
@@ -179,6 +180,7 @@ class Simulation:
         self.given_up: list[Message] = []
         self.delivered = Counter[str]()
         self._no = itertools.count()
+        self.sweep_every = SWEEP_EVERY
         self._next_sweep = NOW + SWEEP_EVERY
         self.sweeps = True
         made = profiles or [a_profile(name) for name in names or (ALPHA, BETA)]
@@ -243,7 +245,7 @@ class Simulation:
                 break
             self._wait_until(due)
             if self.sweeps and due == self._next_sweep:
-                self._next_sweep += SWEEP_EVERY
+                self._next_sweep += self.sweep_every
                 self.sweep()
             else:
                 self.deliver(heapq.heappop(self.queue))

@@ -46,8 +46,8 @@ class Row:
 
     Attributes:
         says: Words, in lower case, of which the answer holds one; none: any answer.
-        own: Only an answer in the provider's own form. Otherwise any: the status
-            says enough, and a page of a gateway in front may say it as well.
+        own: Only an answer of the provider itself, which is no page. Otherwise any:
+            the status says enough, whoever stands in front of the provider.
         certain: The provider documents this answer as "not accepted".
     """
 
@@ -79,7 +79,7 @@ def refusal(
     Args:
         answer: It is complete.
         table: The provider's rows; the first that matches decides.
-        words: What it says, if it is in the provider's own form.
+        words: What it says, if it is the provider who speaks.
         provider: Whose answer it is, for the log.
         hidden: What must never be shown: the account's secrets.
     """
@@ -112,6 +112,18 @@ def json_object(answer: Answer) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def plain_text(answer: Answer) -> str | None:
+    """Return what an answer says that is not in the provider's form, if it is no page.
+
+    APIs do not answer in HTML: a page comes from a gateway, a firewall or a wrong URL,
+    and its status says nothing of the email or the account. An empty or a short plain
+    one is taken for the provider's.
+    """
+    if answer.body.lstrip().startswith(b"<"):
+        return None
+    return answer.body.decode("utf-8", errors="replace")
 
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:

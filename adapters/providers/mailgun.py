@@ -23,7 +23,7 @@ from ...domain.outcome import Accepted, Outcome, RefusalKind, Unknown
 from ...domain.ports import Built
 from ...domain.routing import ProviderProfile
 from ..settings_providers import MailgunSettings
-from .answers import Row, json_object, message_id, refusal, scrub
+from .answers import Row, json_object, message_id, plain_text, refusal, scrub
 from .contents import (
     EMAIL_ID_FIELD,
     addr_spec_of,
@@ -43,9 +43,9 @@ _FROM = ("not allowed to send from",)
 #: nothing of the next email: another provider may have this one.
 _TRIAL = ("authorized recipients", "test purposes only")
 
-#: What an answer in Mailgun's own form (a JSON object with `message`, or the bare word
-#: "Forbidden") or with a status that says enough by itself means. Of 500 it says that
-#: retries are recommended, not that the email was not taken; 503 is not in its list.
+#: What an answer of Mailgun's (a JSON object with `message`, or a bare word) or with a
+#: status that says enough by itself means. Of 500 it says that retries are recommended,
+#: not that the email was not taken; 503 is not in its list.
 TABLE = (
     Row(status=400, kind=RefusalKind.SENDER, says=_FROM + _TRIAL),
     Row(status=400, kind=RefusalKind.ACCOUNT, says=("is not allowed to send",)),
@@ -204,8 +204,6 @@ def _file(attached: Attachment) -> RequestField:
 
 def _words(answer: Answer) -> str | None:
     """Return what Mailgun says, or ``None`` if it is not Mailgun who speaks."""
-    if answer.body.strip() == b"Forbidden":
-        # The whole of its 401, as text.
-        return "Forbidden"
     message = (json_object(answer) or {}).get("message")
-    return message if isinstance(message, str) else None
+    # Its 401 is the bare word "Forbidden".
+    return message if isinstance(message, str) else plain_text(answer)

@@ -22,7 +22,7 @@ from ...domain.outcome import Accepted, Outcome, RefusalKind, Unknown
 from ...domain.ports import Built
 from ...domain.routing import ProviderProfile
 from ..settings_providers import SendgridSettings
-from .answers import Row, json_object, message_id, refusal, scrub
+from .answers import Row, json_object, message_id, plain_text, refusal, scrub
 from .contents import (
     EMAIL_ID_FIELD,
     addr_spec_of,
@@ -35,9 +35,9 @@ from .contents import (
 )
 from .transport import Answer, Request, Transport
 
-#: What an answer in SendGrid's own form (a JSON object that names errors) or with a status
-#: that says enough by itself means. 503 is "The SendGrid v3 Web API is not available",
-#: which does not say that this email was not taken; nor does 500.
+#: What an answer of SendGrid's (a JSON object that names errors) or with a status that
+#: says enough by itself means. 503 is "The SendGrid v3 Web API is not available", which
+#: does not say that this email was not taken; nor does 500.
 TABLE = (
     Row(status=400, kind=RefusalKind.SENDER, says=("verified sender identity",)),
     Row(status=400, kind=RefusalKind.PERMANENT),
@@ -223,7 +223,7 @@ def _words(answer: Answer) -> str | None:
     if isinstance(errors, str):
         return errors
     if not isinstance(errors, list) or not errors:
-        return None
+        return plain_text(answer)
     return "; ".join(_error(error) for error in errors)
 
 

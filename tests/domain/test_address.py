@@ -239,3 +239,13 @@ def test_what_email_validator_refuses_is_refused_here(text: str) -> None:
         return
 
     email_validator.validate_email(address.addr_spec, check_deliverability=False)
+
+
+@pytest.mark.parametrize("domain", ["ab--c.example", "a.xx--b.example"])
+def test_a_reserved_label_is_refused(domain: str) -> None:
+    with pytest.raises(InvalidAddressError, match="third and fourth"):
+        parse_address(f"ada@{domain}")
+
+
+def test_an_a_label_is_no_reserved_one() -> None:
+    assert parse_address("ada@xn--bcher-kva.example").domain == "xn--bcher-kva.example"
