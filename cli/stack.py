@@ -223,10 +223,14 @@ class Stack:
             typer.echo("\n".join(lines), err=True)
 
     def _bring_down(self, supervisor: Supervisor) -> None:
-        typer.echo("stopping ...")
+        # The terminal may be gone by now, or the pipe of `make run | head`: that must
+        # not leave everything running.
+        with suppress(OSError):
+            typer.echo("stopping ...")
         supervisor.stop()
         record.remove(self._folder)
-        typer.echo(f"stopped; the data stays in {FOLDER}/")
+        with suppress(OSError):
+            typer.echo(f"stopped; the data stays in {FOLDER}/")
 
 
 @contextmanager

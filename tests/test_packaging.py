@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from postroom.cli import record
 from tests.layout import ROOT, package_files
 from tests.servers import PATIENCE_S
 
@@ -124,7 +125,15 @@ def started(elsewhere: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         text=True,
     ) as child:
         yield child
+        # Its output is closed before it stops, as when a terminal is closed: that
+        # must leave nothing running.
+        session = record.read(folder / ".postroom")["session"]
+        assert child.stdout is not None
+        child.stdout.close()
         child.terminate()
+        child.wait(PATIENCE_S)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(session, 0)
 
 
 @pytest.mark.e2e
