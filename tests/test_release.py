@@ -47,7 +47,13 @@ def repository(tmp_path: Path) -> Path:
 def release(folder: Path, *, dry: bool) -> str:
     """Run the last command of the target, as make would."""
     plan = subprocess.run(
-        ["make", "--dry-run", "release", *(["DRY_RUN=1"] if dry else [])],
+        [
+            "make",
+            "--no-print-directory",
+            "--dry-run",
+            "release",
+            *(["DRY_RUN=1"] if dry else []),
+        ],
         cwd=ROOT,
         check=True,
         capture_output=True,
