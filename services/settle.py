@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +15,8 @@ from ..domain.ports import BreakerBoard, Chance, Clock, EmailStore, Hints
 from ..domain.routing import ProviderProfile, Verdict, Why, judge
 from ..domain.settling import Result, record
 from .next_step import Done, NextStep, follow_up
+
+log = logging.getLogger(__name__)
 
 #: How long to go on recording an outcome while the store is away. An outcome that
 #: is lost here costs a possible duplicate.
@@ -66,6 +69,7 @@ class Settle:
             if change is None:
                 return self._follow(email, provider)
             if self.store.apply(change, patience=RECORD_PATIENCE):
+                _tell(change.after, attempt_id)
                 return self._follow(change.after, provider)
             email = self.store.load(change.email_id)
         return Done()
@@ -103,3 +107,24 @@ class Settle:
 
 def _is_near(verdict: Verdict | None) -> bool:
     return verdict is None or verdict.why is Why.BACKING_OFF
+
+
+def _tell(email: Email, attempt_id: str) -> None:
+    """Log what came of an attempt, and what that made of the email."""
+    attempt = email.attempt(attempt_id)
+    if attempt is None:
+        return
+    log.info(
+        "email.attempted",
+        extra={
+            "email_id": email.email_id,
+            "attempt": attempt.no,
+            "provider": attempt.provider,
+            "outcome": attempt.outcome.value,
+            "kind": attempt.kind.value if attempt.kind else None,
+            "code": attempt.code,
+            "duration_ms": attempt.latency_ms,
+            "state": email.state.value,
+            "reason": email.reason,
+        },
+    )

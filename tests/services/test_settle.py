@@ -1,5 +1,6 @@
 """Recording: by whoever asks, over whatever is stored by then."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -151,3 +152,19 @@ def test_a_removed_providers_result_is_recorded(world: Simulation) -> None:
     settle(world, email, REFUSED_FOR_NOW)
 
     assert world.email(ID).state is State.QUEUED
+
+
+def test_what_came_of_an_attempt_is_logged_without_an_address(
+    world: Simulation, caplog: pytest.LogCaptureFixture
+) -> None:
+    email = world.store.put(an_email(State.SENDING))
+
+    with caplog.at_level(logging.INFO, logger="postroom.services.settle"):
+        settle(world, email, ACCEPTED)
+
+    (record,) = caplog.records
+    told = vars(record)
+    assert record.getMessage() == "email.attempted"
+    assert (told["email_id"], told["attempt"]) == (ID, 1)
+    assert (told["outcome"], told["state"]) == ("accepted", "sent")
+    assert "@" not in str(told)
