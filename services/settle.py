@@ -111,9 +111,7 @@ def _is_near(verdict: Verdict | None) -> bool:
 
 def _tell(email: Email, attempt_id: str) -> None:
     """Log what came of an attempt, and what that made of the email."""
-    attempt = email.attempt(attempt_id)
-    if attempt is None:
-        return
+    (attempt,) = (a for a in email.attempts if a.id == attempt_id)
     log.info(
         "email.attempted",
         extra={
