@@ -238,7 +238,7 @@ def choose_provider(
     ripe = [
         name
         for name, verdict in verdicts.items()
-        if verdict is not None and _is_ripe(verdict, now)
+        if verdict is not None and is_ripe(verdict, now)
     ]
     probe = min(ripe, key=rank, default=None)
     order = list(verdicts)
@@ -250,6 +250,13 @@ def choose_provider(
         if not comes_first or delivery is Delivery.AT_MOST_ONCE:
             probe = None
     return _choice(verdicts, best, probe, now)
+
+
+def is_ripe(verdict: Verdict, now: datetime) -> bool:
+    """Return whether an open provider's time for a probe has come."""
+    return verdict.why is Why.BREAKER_OPEN and (
+        verdict.until is None or verdict.until <= now
+    )
 
 
 def _choice(
@@ -306,9 +313,3 @@ def _away(name: str, health: Health, now: datetime) -> Verdict | None:
     if health.state is not BreakerState.CLOSED:
         return Verdict(provider=name, why=Why.BREAKER_OPEN, until=health.retry_at)
     return None
-
-
-def _is_ripe(verdict: Verdict, now: datetime) -> bool:
-    return verdict.why is Why.BREAKER_OPEN and (
-        verdict.until is None or verdict.until <= now
-    )

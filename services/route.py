@@ -19,6 +19,7 @@ from ..domain.routing import (
     Verdict,
     Why,
     choose_provider,
+    is_ripe,
 )
 from .next_step import Dead, Done, NextStep
 
@@ -67,11 +68,11 @@ class Route:
         )
 
     def _go(self, hint: Hint, choice: Choice, *, now: datetime) -> NextStep:
-        probe = choice.probe
         if hint.hops < MAX_HOPS:
-            if probe is not None and self.board.elect_probe(probe, hint.email_id):
-                self.hints.send(probe, replace(hint, probe=True))
-                return Done()
+            for probe in _ripe(choice, now):
+                if self.board.elect_probe(probe, hint.email_id):
+                    self.hints.send(probe, replace(hint, probe=True))
+                    return Done()
             if choice.provider is not None:
                 self.hints.send(choice.provider, hint)
                 return Done()
@@ -96,8 +97,11 @@ class Route:
         if email.not_before is not None and email.not_before > now:
             return self._leave(email, wait=email.not_before - now)
         # A provider that looked healthy but refused its permit three times is given
-        # a moment too.
-        until = choice.wait_until or now + self.policy.retry_first
+        # a moment too, and so is one that somebody else is probing: a wait of nothing
+        # would bring the email straight back here.
+        until = choice.wait_until
+        if until is None or until <= now:
+            until = now + self.policy.retry_first
         knocks = choice.wait_until is None or self._knocks(email, choice, until)
         change = self._waiting(email, choice, until=until, knocks=knocks, now=now)
         if self.store.apply(change) and knocks:
@@ -142,6 +146,16 @@ class Route:
     def _hint_again(self, email: Email, *, wait: timedelta) -> None:
         if wait <= LONGEST_HINT_DELAY:
             self.hints.route(Hint.of(email), delay=max(wait, timedelta(0)))
+
+
+def _ripe(choice: Choice, now: datetime) -> list[str]:
+    """Return the open providers that may be probed now, the one to prefer first."""
+    if choice.probe is None:
+        return []
+    if choice.provider is not None:
+        return [choice.probe]
+    others = [v.provider for v in choice.verdicts if is_ripe(v, now)]
+    return [choice.probe, *(name for name in others if name != choice.probe)]
 
 
 def _able(choice: Choice) -> tuple[str, ...]:

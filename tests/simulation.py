@@ -179,6 +179,7 @@ class Simulation:
         self.dead: list[Message] = []
         self.given_up: list[Message] = []
         self.delivered = Counter[str]()
+        self._at_one_instant = Counter[datetime]()
         self._no = itertools.count()
         self.sweep_every = SWEEP_EVERY
         self._next_sweep = NOW + SWEEP_EVERY
@@ -298,6 +299,8 @@ class Simulation:
     def deliver(self, message: Message) -> None:
         """Hand a message to its actor."""
         self.delivered[message.queue] += 1
+        self._at_one_instant[self.clock.now()] += 1
+        assert self._at_one_instant[self.clock.now()] < 10_000, "a loop that runs hot"
         try:
             step = self._perform(message)
         except Crash:

@@ -62,6 +62,42 @@ class TestHandOver:
         assert isinstance(first.what, Hint)
         assert first.what.probe
 
+    def test_a_second_ripe_provider_is_probed_by_the_next_email(
+        self, world: Simulation
+    ) -> None:
+        both_away(world)
+        world.clock.advance(seconds(60))
+
+        for no in (1, 2):
+            world.route(replace(stored(world), email_id=f"{no}" * 24))
+
+        assert hinted(world) == [("send.alpha", 0), ("send.beta", 0)]
+
+    def test_when_all_are_being_probed_the_next_one_waits(
+        self, world: Simulation
+    ) -> None:
+        both_away(world)
+        world.clock.advance(seconds(60))
+        for no in (1, 2):
+            world.route(replace(stored(world), email_id=f"{no}" * 24))
+        world.hints.hinted.clear()
+
+        world.route(stored(world))
+
+        assert hinted(world) == []
+        assert world.email(ID).waiting_for is WaitingFor.PROVIDER
+        assert world.email(ID).not_before == at(62)
+
+    def test_a_probe_that_finds_closed_doors_does_not_run_hot(
+        self, lonely: Simulation
+    ) -> None:
+        lonely.board.trip(ALPHA)
+        lonely.clock.advance(seconds(60))
+
+        lonely.route(replace(stored(lonely), hops=MAX_HOPS))
+
+        assert hinted(lonely) == [("router", 2)]
+
     def test_redis_away_is_left_to_the_sweep(self, world: Simulation) -> None:
         world.hints.away = True
 
