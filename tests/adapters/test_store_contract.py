@@ -1,28 +1,36 @@
-"""What every store promises: one suite over MongoDB and its in-memory twin."""
+"""One contract, two stores: MongoDB and its in-memory twin."""
 
 import itertools
-import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 from pymongo.database import Database
 
 from postroom.adapters.memory_store import MemoryStore
-from postroom.adapters.mongo_codec import to_filter
+from postroom.adapters.mongo_codec import to_document, to_filter
 from postroom.adapters.mongo_store import LARGEST_INLINE, MongoStore
 from postroom.domain import lifecycle
 from postroom.domain.change import Change, Guard
-from postroom.domain.email import Email, State
+from postroom.domain.email import Attachment, Email, State
+from postroom.domain.lifecycle import CLAIMABLE
 from postroom.domain.ports import EmailStore
+from postroom.domain.settling import record
+from tests.adapters.breakers.parts import at_once
 from tests.builders import (
+    ACCEPTED,
     ALPHA,
     BETA,
+    ID,
     NOW,
+    OUTCOMES,
     POLICY,
     a_content,
+    a_full_content,
     a_parked_email,
+    a_result,
     an_attempt,
     an_email,
     at,
@@ -30,11 +38,7 @@ from tests.builders import (
     seconds,
 )
 
-ACCEPTED_ATTEMPT = replace(an_attempt(), outcome="accepted")
-
-
-def an_id(number: int) -> str:
-    return f"{number:024x}"
+THREADS = 4
 
 
 @pytest.fixture(params=["memory", "mongo"])
@@ -42,198 +46,355 @@ def store(request: pytest.FixtureRequest) -> EmailStore:
     if request.param == "memory":
         return MemoryStore()
     database: Database[dict[str, Any]] = request.getfixturevalue("mongo_database")
-    store = MongoStore(database)
-    store.ensure_indexes()
-    return store
+    mongo = MongoStore(database)
+    mongo.ensure_indexes()
+    return mongo
 
 
-def claim(email: Email, attempt_id: str = "mine") -> Change:
+def an_id(no: int) -> str:
+    return f"{no:024x}"
+
+
+def inserted(store: EmailStore, email: Email) -> Email:
+    store.insert(email)
+    return email
+
+
+def loaded(store: EmailStore, email_id: str = ID) -> Email:
+    email = store.load(email_id)
+    assert email is not None
+    return email
+
+
+def a_claim(email: Email, attempt_id: str = "new") -> Change:
     return lifecycle.claim(
         email, provider=ALPHA, attempt_id=attempt_id, now=NOW, policy=POLICY
     )
 
 
-def test_an_email_comes_back_as_it_was_stored(store: EmailStore) -> None:
-    email = everything_set()
-
-    store.insert(email)
-
-    assert store.load(email.email_id) == email
+def an_offer(email: Email) -> Change:
+    return lifecycle.offered(email, now=NOW, policy=POLICY)
 
 
-def test_large_bodies_come_back_whole(store: EmailStore) -> None:
-    email = an_email(content=a_content(html="x" * (LARGEST_INLINE + 1)))
+class TestInsertAndLoad:
+    @pytest.mark.parametrize("state", State)
+    def test_an_email_comes_back_as_it_went_in(
+        self, store: EmailStore, state: State
+    ) -> None:
+        email = inserted(store, an_email(state))
 
-    store.insert(email)
+        assert store.load(ID) == email
 
-    assert store.load(email.email_id) == email
+    def test_every_field_comes_back(self, store: EmailStore) -> None:
+        email = inserted(store, everything_set())
 
+        assert store.load(ID) == email
 
-@pytest.mark.parametrize("email_id", ["0" * 24, "no id", ""])
-def test_an_id_that_is_not_there_is_none(store: EmailStore, email_id: str) -> None:
-    assert store.load(email_id) is None
+    @pytest.mark.parametrize("part", ["text", "html"])
+    @pytest.mark.parametrize("size", [LARGEST_INLINE, LARGEST_INLINE + 1])
+    def test_a_large_text_comes_back(
+        self, store: EmailStore, part: str, size: int
+    ) -> None:
+        content = a_content(**{"text": None, part: "x" * size})
+        email = inserted(store, an_email(content=content))
 
+        assert store.load(ID) == email
 
-def test_a_repeated_insert_leaves_the_first(store: EmailStore) -> None:
-    email = an_email()
-    store.insert(email)
-    store.apply(claim(email))
+    def test_ten_megabytes_of_attachments_come_back(self, store: EmailStore) -> None:
+        attachments = tuple(
+            Attachment(
+                filename=f"{no}.bin",
+                content=bytes([no]) * 2_500_000,
+                content_type="application/octet-stream",
+            )
+            for no in range(4)
+        )
+        content = replace(a_full_content(), attachments=attachments)
+        email = inserted(store, an_email(content=content))
 
-    store.insert(email)
+        assert store.load(ID) == email
 
-    stored = store.load(email.email_id)
-    assert stored is not None
-    assert stored.state is State.SENDING
+    def test_a_large_email_is_moved_along_like_any_other(
+        self, store: EmailStore
+    ) -> None:
+        content = a_content(text="x" * 100_000)
+        email = inserted(store, an_email(content=content))
 
+        assert store.apply(a_claim(email))
+        assert loaded(store).content == content
+        assert loaded(store).state is State.SENDING
 
-def test_a_change_is_written_whole_and_keeps_the_content(store: EmailStore) -> None:
-    email = an_email()
-    store.insert(email)
-    (read,) = store.due(at(60), limit=10)
-    change = claim(read)
+    @pytest.mark.parametrize("text", ["", "é€😀", "a\r\nb\x00c", "$set.{}"])
+    def test_any_text_comes_back(self, store: EmailStore, text: str) -> None:
+        content = a_content(
+            subject=text, text=text, metadata={text: text}, headers={text: text}
+        )
+        email = inserted(store, an_email(content=content))
 
-    assert store.apply(change)
+        assert store.load(ID) == email
 
-    assert store.load(email.email_id) == replace(change.after, content=email.content)
+    @pytest.mark.parametrize("email_id", [ID, "", "x", "0" * 23, "é" * 24, "0" * 25])
+    def test_what_is_not_there_is_none(self, store: EmailStore, email_id: str) -> None:
+        assert store.load(email_id) is None
 
+    def test_a_repeated_insert_changes_nothing(self, store: EmailStore) -> None:
+        email = inserted(store, an_email(content=a_content(text="x" * 100_000)))
+        assert store.apply(a_claim(email))
 
-def test_a_second_change_from_the_same_read_is_refused(store: EmailStore) -> None:
-    email = an_email()
-    store.insert(email)
-
-    assert store.apply(claim(email, "first"))
-    assert not store.apply(claim(email, "second"))
-
-    stored = store.load(email.email_id)
-    assert stored is not None
-    assert [attempt.id for attempt in stored.attempts] == ["first"]
-
-
-def test_of_two_claims_at_once_one_wins(store: EmailStore) -> None:
-    emails = [an_email(email_id=an_id(number)) for number in range(20)]
-    for email in emails:
-        store.insert(email)
-    wins: list[tuple[str, str]] = []
-
-    def race(name: str, barrier: threading.Barrier) -> None:
-        for email in emails:
-            barrier.wait(30)
-            if store.apply(claim(email, name)):
-                wins.append((email.email_id, name))
-
-    run_twice(race)
-
-    assert sorted(email_id for email_id, _ in wins) == [e.email_id for e in emails]
-    for email_id, name in wins:
-        stored = store.load(email_id)
-        assert stored is not None
-        assert [attempt.id for attempt in stored.attempts] == [name]
-
-
-def test_of_two_inserts_at_once_one_email_remains(store: EmailStore) -> None:
-    email = an_email()
-
-    def race(_name: str, barrier: threading.Barrier) -> None:
-        barrier.wait(30)
         store.insert(email)
 
-    run_twice(race)
+        assert loaded(store).state is State.SENDING
 
-    assert len(store.due(at(60), limit=10)) == 1
+    def test_the_same_insert_from_many_threads_is_one(self, store: EmailStore) -> None:
+        email = an_email()
 
+        at_once(*[lambda: store.insert(email)] * THREADS)
 
-def test_of_two_offers_at_once_one_is_written(store: EmailStore) -> None:
-    email = an_email(due_at=at(-1))
-    store.insert(email)
-    offer = lifecycle.offered(email, now=NOW, policy=POLICY)
-    written: list[bool] = []
+        assert store.load(ID) == email
 
-    def race(_name: str, barrier: threading.Barrier) -> None:
-        barrier.wait(30)
-        written.append(store.apply(offer))
-
-    run_twice(race)
-
-    assert sorted(written) == [False, True]
+    def test_it_is_writable(self, store: EmailStore) -> None:
+        assert store.is_writable()
 
 
-def run_twice(race: Callable[[str, threading.Barrier], None]) -> None:
-    barrier = threading.Barrier(2)
-    threads = [threading.Thread(target=race, args=(n, barrier)) for n in ("a", "b")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+class TestApply:
+    def test_a_change_that_fits_is_written_whole(self, store: EmailStore) -> None:
+        change = a_claim(inserted(store, an_email()))
+
+        assert store.apply(change)
+        assert store.load(ID) == change.after
+
+    def test_one_that_does_not_fit_changes_nothing(self, store: EmailStore) -> None:
+        email = inserted(store, an_email(fence=3))
+
+        assert not store.apply(a_claim(replace(email, fence=2)))
+        assert store.load(ID) == email
+
+    def test_one_to_an_email_that_is_not_there_is_not_written(
+        self, store: EmailStore
+    ) -> None:
+        assert not store.apply(a_claim(an_email()))
+        assert store.load(ID) is None
+
+    @pytest.mark.parametrize("name", OUTCOMES)
+    def test_every_outcome_is_written_as_the_domain_decided(
+        self, store: EmailStore, name: str
+    ) -> None:
+        email = inserted(store, an_email(State.SENDING))
+        change = record(email, a_result(OUTCOMES[name]), now=NOW, policy=POLICY)
+        assert change is not None
+
+        assert store.apply(change, patience=seconds(5))
+        assert store.load(ID) == change.after
+
+    def test_a_whole_life_is_written_step_by_step(self, store: EmailStore) -> None:
+        email = inserted(store, an_email(State.SCHEDULED, content=a_full_content()))
+        steps: list[Callable[[Email], Change]] = [
+            an_offer,
+            lambda e: lifecycle.park(
+                e,
+                until=NOW,
+                providers=(ALPHA, BETA),
+                is_probe=True,
+                now=NOW,
+                policy=POLICY,
+            ),
+            a_claim,
+            lambda e: lifecycle.unknown(e, now=NOW, until=at(30)),
+            lambda e: lifecycle.unknown(e, now=NOW, until=None),
+            lambda e: lifecycle.queued(
+                e, now=NOW, wait=seconds(0), policy=POLICY, new_round=True
+            ),
+            lambda e: a_claim(e, "newer"),
+            lambda e: lifecycle.failed(e, reason="refused", now=NOW, code="550"),
+            lambda e: lifecycle.sent(e, now=NOW),
+            lambda e: lifecycle.corrected(e, now=NOW),
+        ]
+
+        for step in steps:
+            change = step(email)
+            assert store.apply(change)
+            email = loaded(store)
+            assert email == change.after
+
+    def test_a_change_read_without_content_loses_none(self, store: EmailStore) -> None:
+        email = inserted(store, an_email(due_at=at(-1)))
+        (bare,) = store.due(NOW, limit=1)
+
+        assert store.apply(an_offer(bare))
+        assert loaded(store).content == email.content
+
+    def test_a_write_from_before_an_offer_undoes_its_count(
+        self, store: EmailStore
+    ) -> None:
+        email = inserted(store, an_email(due_at=NOW))
+        assert store.apply(an_offer(email))
+
+        assert store.apply(lifecycle.corrected(email, now=NOW))
+
+        assert (loaded(store).offers, loaded(store).due_at) == (0, NOW)
 
 
-def test_what_is_due_comes_earliest_first_and_without_content(
-    store: EmailStore,
-) -> None:
-    for number, offset in enumerate([5, -5, 0, 99]):
-        store.insert(an_email(email_id=an_id(number), due_at=at(offset)))
-    store.insert(an_email(State.SENT, email_id=an_id(9)))
+class TestRaces:
+    """Each write from several threads at once: exactly one wins."""
 
-    due = store.due(at(5), limit=2)
+    @pytest.mark.parametrize("repeat", range(5))
+    def test_one_of_equal_claims_wins(self, store: EmailStore, repeat: int) -> None:
+        email = inserted(store, an_email())
+        claims = [a_claim(email, f"attempt-of-{no}") for no in range(THREADS)]
 
-    assert [email.email_id for email in due] == [an_id(1), an_id(2)]
-    assert all(email.content is None for email in due)
-    assert len(store.due(at(5), limit=10)) == 3
+        won = at_once(*[lambda c=claim: store.apply(c) for claim in claims])
 
+        assert sorted(won) == [False] * (THREADS - 1) + [True]
+        (attempt,) = loaded(store).attempts
+        assert attempt.id.startswith("attempt-of-")
+        assert loaded(store).fence == email.fence + 1
 
-def test_what_is_parked_comes_oldest_first_by_provider(store: EmailStore) -> None:
-    store.insert(a_parked_email(BETA, email_id=an_id(3)))
-    store.insert(a_parked_email(ALPHA, BETA, email_id=an_id(2)))
-    store.insert(a_parked_email(ALPHA, email_id=an_id(1)))
-    store.insert(an_email(email_id=an_id(4)))
+    @pytest.mark.parametrize("repeat", range(5))
+    def test_one_of_equal_offers_wins(self, store: EmailStore, repeat: int) -> None:
+        change = an_offer(inserted(store, an_email(due_at=NOW)))
 
-    parked = store.parked(BETA, limit=10)
+        won = at_once(*[lambda: store.apply(change)] * THREADS)
 
-    assert [email.email_id for email in parked] == [an_id(2), an_id(3)]
+        assert won.count(True) == 1
+        assert loaded(store).offers == 1
 
+    @pytest.mark.parametrize("repeat", range(5))
+    def test_a_record_and_a_lapse_do_not_both_win(
+        self, store: EmailStore, repeat: int
+    ) -> None:
+        email = inserted(store, an_email(State.SENDING))
+        sent = record(email, a_result(ACCEPTED), now=NOW, policy=POLICY)
+        assert sent is not None
+        lapsed = lifecycle.unknown(email, now=NOW, until=at(1))
 
-def test_a_released_email_is_parked_no_more(store: EmailStore) -> None:
-    email = a_parked_email(ALPHA)
-    store.insert(email)
+        won = at_once(lambda: store.apply(sent), lambda: store.apply(lapsed))
 
-    store.apply(lifecycle.queued(email, now=NOW, wait=seconds(0), policy=POLICY))
+        assert sorted(won) == [False, True]
 
-    assert store.parked(ALPHA, limit=10) == []
+    @pytest.mark.parametrize("repeat", range(5))
+    def test_an_offer_does_not_keep_a_claim_out(
+        self, store: EmailStore, repeat: int
+    ) -> None:
+        email = inserted(store, an_email(due_at=NOW))
+        claim, offer = a_claim(email), an_offer(email)
 
+        at_once(lambda: store.apply(claim), lambda: store.apply(offer))
 
-def test_a_store_that_is_there_is_writable(store: EmailStore) -> None:
-    assert store.is_writable()
-
-
-GUARDS = [
-    Guard(
-        fence=fence,
-        states=states,
-        not_before_by=not_before_by,
-        due_at=due_at,
-        no_acceptance=no_acceptance,
-    )
-    for fence, states, not_before_by, due_at, no_acceptance in itertools.product(
-        (0, 1),
-        (lifecycle.CLAIMABLE, frozenset({State.SENDING}), frozenset(State)),
-        (None, NOW, at(-60)),
-        (None, at(59)),
-        (False, True),
-    )
-]
+        assert store.load(ID) == claim.after
 
 
-def test_guards_and_mongodbs_filters_agree_over_all_states(
+INSTANTS: list[datetime | None] = [None, at(-1), NOW, at(1)]
+
+GUARDS = {
+    "fence": Guard(fence=0, states=frozenset(State)),
+    "another-fence": Guard(fence=1, states=frozenset(State)),
+    "states": Guard(fence=0, states=CLAIMABLE),
+    "no-state": Guard(fence=0, states=frozenset()),
+    "not-before": Guard(fence=0, states=frozenset(State), not_before_by=NOW),
+    "due-at": Guard(fence=0, states=frozenset(State), due_at=NOW),
+    "no-acceptance": Guard(fence=0, states=frozenset(State), no_acceptance=True),
+    "claim": a_claim(an_email()).guard,
+    "offer": an_offer(an_email(due_at=NOW)).guard,
+}
+
+
+def all_stored() -> list[Email]:
+    histories = [(), (an_attempt(),), (an_attempt(ACCEPTED), an_attempt(no=2))]
+    facts = itertools.product(State, INSTANTS, INSTANTS, histories)
+    return [
+        an_email(
+            state,
+            email_id=an_id(no),
+            not_before=not_before,
+            due_at=due_at,
+            attempts=attempts,
+            fence=0,
+        )
+        for no, (state, not_before, due_at, attempts) in enumerate(facts)
+    ]
+
+
+def test_mongodbs_filter_admits_what_the_guard_admits(
     mongo_database: Database[dict[str, Any]],
 ) -> None:
-    store = MongoStore(mongo_database)
-    emails = [
-        an_email(state, fence=fence, email_id=an_id(number))
-        for number, (state, fence) in enumerate(itertools.product(State, (0, 1)))
-    ]
-    for email in emails:
+    """Over all states, instants and histories, for each kind of guard."""
+    emails = all_stored()
+    collection = mongo_database["emails"]
+    collection.insert_many([to_document(email) for email in emails])
+
+    for name, guard in GUARDS.items():
+        query = to_filter(ID, guard)
+        del query["_id"]
+        found = {str(d["_id"]) for d in collection.find(query, {"_id": 1})}
+        admitted = {email.email_id for email in emails if guard.admits(email)}
+        assert found == admitted, name
+
+
+@pytest.mark.parametrize("name", GUARDS)
+def test_both_stores_write_what_the_guard_admits(store: EmailStore, name: str) -> None:
+    for email in all_stored()[::37]:
+        store.insert(email)
+        after = replace(email, fence=email.fence + 1)
+
+        written = store.apply(Change(guard=GUARDS[name], before=email, after=after))
+
+        assert written is GUARDS[name].admits(email)
+        assert loaded(store, email.email_id).fence == (1 if written else 0)
+
+
+class TestDue:
+    def test_the_earliest_come_first_and_without_content(
+        self, store: EmailStore
+    ) -> None:
+        for no, due_s in enumerate([30, -5, 10, 0]):
+            store.insert(an_email(email_id=an_id(no), due_at=at(due_s)))
+
+        due = store.due(at(10), limit=10)
+
+        assert [e.email_id for e in due] == [an_id(1), an_id(3), an_id(2)]
+        assert all(e.content is None for e in due)
+
+    def test_no_more_than_the_limit(self, store: EmailStore) -> None:
+        for no in range(5):
+            store.insert(an_email(email_id=an_id(no), due_at=at(no)))
+
+        assert [e.email_id for e in store.due(at(9), limit=2)] == [an_id(0), an_id(1)]
+
+    def test_what_has_no_time_is_never_due(self, store: EmailStore) -> None:
+        store.insert(an_email(State.SENT))
+
+        assert list(store.due(at(10**9), limit=10)) == []
+
+    def test_what_comes_has_all_but_its_content(self, store: EmailStore) -> None:
+        email = replace(everything_set(), due_at=NOW)
         store.insert(email)
 
-    for email, guard in itertools.product(emails, GUARDS):
-        query = to_filter(email.email_id, guard)
-        found = mongo_database["emails"].count_documents(query) == 1
-        assert found is guard.admits(email), (email.state, guard)
+        assert list(store.due(NOW, limit=1)) == [replace(email, content=None)]
+
+    def test_a_large_email_is_listed_too(self, store: EmailStore) -> None:
+        content = a_content(text="x" * 100_000)
+        store.insert(an_email(due_at=NOW, content=content))
+
+        assert [e.content for e in store.due(NOW, limit=1)] == [None]
+
+
+class TestParked:
+    def test_the_oldest_come_first_and_without_content(self, store: EmailStore) -> None:
+        for no in (3, 1, 2):
+            store.insert(a_parked_email(ALPHA, BETA, email_id=an_id(no)))
+        store.insert(a_parked_email(ALPHA, email_id=an_id(4)))
+
+        parked = store.parked(BETA, limit=2)
+
+        assert [e.email_id for e in parked] == [an_id(1), an_id(2)]
+        assert all(e.content is None for e in parked)
+        assert len(store.parked(ALPHA, limit=9)) == 4
+
+    def test_what_was_let_go_is_parked_no_more(self, store: EmailStore) -> None:
+        email = inserted(store, a_parked_email(ALPHA))
+
+        assert store.apply(
+            lifecycle.queued(email, now=NOW, wait=seconds(0), policy=POLICY)
+        )
+
+        assert list(store.parked(ALPHA, limit=9)) == []
