@@ -25,7 +25,7 @@ REFRESH_EVERY = timedelta(seconds=30)
 #: How soon after a failed measurement.
 REFRESH_AGAIN = timedelta(seconds=5)
 
-#: An offset older than this is not believed: DESIGN.md section 3.
+#: An offset older than this is not believed: a lease counted by it might be wrong.
 LONGEST_TRUST = timedelta(minutes=5)
 
 #: A measurement that took longer than this says too little: the server's time may be

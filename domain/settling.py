@@ -1,7 +1,7 @@
 """What an outcome makes of an email: sent, waiting, unknown, held or failed.
 
-The decision table of DESIGN.md, section 3, as pure functions. A result may come from
-whoever has the email in hand, or late from one who lost it; both end here.
+The decisions of docs/adr/0021-four-outcomes.md as pure functions. A result may come
+from whoever has the email in hand, or late from one who lost it; both end here.
 """
 
 from __future__ import annotations
