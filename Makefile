@@ -67,8 +67,8 @@ test-e2e: .venv/dev links ## The tests on the real processes only
 
 .PHONY: test-watch
 test-watch: .venv/dev links ## The quick tests, again after each change
-	$(BIN)/ptw . --now --delay 0.5 --ignore-patterns '*/.*/*,*/build/*' \
-		--runner 'make' -- -s test-unit ARGS='$(ARGS)'
+	$(BIN)/ptw . --now --delay 0.5 --patterns '**/*.py' --ignore-patterns '**/.venv/**,**/build/**' \
+		--runner make -s test-unit ARGS='$(ARGS)'
 
 .PHONY: cover
 cover: .venv/dev links ## All tests, and which lines and branches they miss, as HTML

@@ -55,4 +55,7 @@ def may_retry(retries: int, exception: BaseException) -> bool:
         return False
     unexpected = int(message.options.get("unexpected", 0)) + 1
     message.options["unexpected"] = unexpected
+    # The middleware has just put the whole traceback there, which goes to Redis: the
+    # words of an exception may hold an address. The log has it all, redacted.
+    message.options["traceback"] = type(exception).__name__
     return unexpected <= MOST_UNEXPECTED

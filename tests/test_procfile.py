@@ -5,6 +5,7 @@ import re
 
 import pytest
 import yaml
+from watchdog.utils.patterns import match_any_paths
 
 from postroom.cli import procfile, supervision
 from tests.layout import ROOT
@@ -45,8 +46,32 @@ def test_workers_stop_before_whoever_stops_them_loses_patience(name: str) -> Non
 
 
 def test_development_differs_by_reload_and_size_only() -> None:
-    added = re.compile(r" --(?:reload|watch \.)| -x '[^']*'")
+    added = re.compile(r" --(?:reload|watch \.)| -[ix] '[^']*'")
     sizes = re.compile(r"(--(?:processes|threads)) \S+")
 
     for name, line in DEV_LINES.items():
         assert sizes.sub(r"\1", added.sub("", line)) == sizes.sub(r"\1", LINES[name])
+
+
+@pytest.mark.parametrize("name", ["worker", "router"])
+@pytest.mark.parametrize(
+    ("path", "is_seen"),
+    [
+        ("/home/me/postroom/services/route.py", True),
+        ("/home/me/postroom/adapters/providers/sendgrid.py", True),
+        ("/home/me/postroom/tests/test_layout.py", False),
+        ("/home/me/postroom/.venv/lib/python3.13/site-packages/redis/client.py", False),
+        ("/home/me/postroom/README.md", False),
+    ],
+)
+def test_workers_in_development_see_changes_of_the_code_only(
+    name: str, path: str, *, is_seen: bool
+) -> None:
+    """dramatiq's own pattern, *.py, fits no file in a folder since watchdog 7."""
+    line = DEV_LINES[name]
+
+    assert is_seen is match_any_paths(
+        [path],
+        included_patterns=["*.py", *re.findall(r"-i '([^']*)'", line)],
+        excluded_patterns=re.findall(r"-x '([^']*)'", line),
+    )
