@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pymongo
+import structlog
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 from bson.errors import InvalidDocument, InvalidId
@@ -41,6 +42,8 @@ from .mongo_codec import (
 )
 
 Document = dict[str, Any]
+
+log = structlog.get_logger(__name__)
 
 #: Budget of a whole insert with its repeats and its reading back, in seconds.
 INSERT_BUDGET_S = 5.0
@@ -215,9 +218,26 @@ class MongoStore:
         try:
             with pymongo.timeout(OPERATION_S):
                 found = self._emails.find(query, _NO_CONTENT).sort(order, 1)
-                return [from_document(document) for document in found.limit(limit)]
+                documents = list(found.limit(limit))
         except PyMongoError as ex:
             raise StoreUnavailableError("find: the store did not answer") from ex
+        return list(_readable(documents))
+
+
+def _readable(documents: Iterable[Document]) -> Iterator[Email]:
+    """Give the emails of documents; one that cannot be read holds up no other.
+
+    A newer release, rolled back since, may have written a word unknown here.
+    """
+    for document in documents:
+        try:
+            yield from_document(document)
+        except (LookupError, TypeError, ValueError) as ex:
+            log.error(  # noqa: TRY400 - the trace would show the document
+                "store.unreadable",
+                email_id=str(document.get("_id")),
+                error=type(ex).__name__,
+            )
 
 
 def _is_refusal(ex: PyMongoError) -> bool:

@@ -64,7 +64,7 @@ class SandboxSettings:
 
     Attributes:
         delay_ms: It waits that long before each answer.
-        keys: It honours idempotency keys, as some providers do.
+        keys: Its profile says that it honours idempotency keys. None is sent yet.
     """
 
     name: str
@@ -167,7 +167,8 @@ _SANDBOX_KEYS = AccountVariable(
     suffix="KEYS",
     kind=FLAG,
     default="false",
-    meaning="Whether the sandbox honours idempotency keys.",
+    meaning="Whether the sandbox says that it honours idempotency keys. "
+    "No key is sent to a provider yet.",
 )
 
 #: In the README's order.

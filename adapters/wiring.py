@@ -14,7 +14,6 @@ from ..domain.ports import (
     BreakerBoard,
     Chance,
     Clock,
-    EmailStore,
     Heartbeats,
     Hints,
     Provider,
@@ -100,6 +99,3 @@ def start_checks(parts: Parts) -> None:
     fault = redis_clients.check_eviction(parts.broker_client)
     if fault is not None:
         raise SettingsError((fault,))
-
-
-__all__ = ["EmailStore", "Parts", "build", "start_checks"]

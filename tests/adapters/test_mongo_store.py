@@ -373,3 +373,20 @@ class Crowd:
                 continue
             else:
                 self.taken.add(email.email_id)
+
+
+def test_an_email_that_cannot_be_read_holds_up_no_other(
+    mongo_database: Database[dict[str, Any]],
+) -> None:
+    """A newer release wrote a word that this one does not know."""
+    store = MongoStore(mongo_database)
+    readable, newer = an_email(), an_email(email_id="f" * 24)
+    store.insert(readable)
+    store.insert(newer)
+    mongo_database["emails"].update_one(
+        {"_id": ObjectId(newer.email_id)}, {"$set": {"waiting_for": "the moon"}}
+    )
+
+    due = store.due(NOW + seconds(60), limit=10)
+
+    assert [email.email_id for email in due] == [readable.email_id]
