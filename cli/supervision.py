@@ -30,6 +30,9 @@ STOP_ALL_S = 38.0
 
 _ANSWER_TIMEOUT_S = 5.0
 
+#: supervisord's fault for a process that ended while it was being started.
+_SPAWN_ERROR = 50
+
 _HEAD = """\
 [unix_http_server]
 file={folder}/s
@@ -143,10 +146,18 @@ class Supervisor:
         return False
 
     def start(self, name: str, *, is_store: bool = False) -> None:
-        """Start one process, without waiting until it stays up."""
+        """Start one process, without waiting until it stays up.
+
+        One that is dead again before supervisord answers counts as started: it is
+        started anew like any other that dies, and ``states`` tells of it.
+        """
         full_name = f"{_group(is_store=is_store)}:{name}"
-        with self._server() as server:
-            server.supervisor.startProcess(full_name, False)  # noqa: FBT003  its API
+        try:
+            with self._server() as server:
+                server.supervisor.startProcess(full_name, False)  # noqa: FBT003  its API
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode != _SPAWN_ERROR:
+                raise
 
     def states(self) -> dict[str, ProcessState]:
         """Return what each process does now, by name."""
