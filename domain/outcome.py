@@ -29,7 +29,7 @@ class RefusalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientRefusal:
-    """One recipient that a provider turned away while taking the others.
+    """What a provider said of one recipient that it turned away.
 
     Attributes:
         index: Position in the email's recipients, counted from 0.
@@ -69,6 +69,8 @@ class Refused:
         retry_after: How long the provider asked us to wait, if it did.
         throttled: The provider is limiting our rate (429): the wait is meant for
             every email, and says nothing about the provider's health.
+        refused: What it said of single recipients, where it said it. ``kind`` is
+            about the others; with none left it is ``PERMANENT`` if all were.
     """
 
     kind: RefusalKind
@@ -77,6 +79,7 @@ class Refused:
     detail: str = ""
     retry_after: timedelta | None = None
     throttled: bool = False
+    refused: tuple[RecipientRefusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +103,12 @@ class Unknown:
 
     Attributes:
         cause: ``timeout``, ``reset``, ``bad_gateway``, ``garbage``, ``truncated``, ...
+        refused: Recipients that had been turned away before: they are not out.
     """
 
     cause: str
     detail: str = ""
+    refused: tuple[RecipientRefusal, ...] = ()
 
 
 Outcome = Accepted | Refused | NotSent | Unknown
