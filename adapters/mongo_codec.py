@@ -35,6 +35,7 @@ Word = TypeVar("Word", bound=StrEnum)
 _MUTABLE = (
     "state",
     "reason",
+    "reason_detail",
     "waiting_for",
     "parked_for",
     "not_before",
@@ -48,6 +49,9 @@ _MUTABLE = (
     "sent_at",
     "redriven_at",
     "redrives",
+    "dead_at",
+    "final_at",
+    "erased_at",
     "expires_at",
 )
 
@@ -116,6 +120,7 @@ def from_document(document: Mapping[str, Any]) -> Email:
         routing=Routing(**_known(Routing, document["routing"])),
         state=State(document["state"]),
         reason=document.get("reason"),
+        reason_detail=document.get("reason_detail"),
         waiting_for=_word(WaitingFor, document.get("waiting_for")),
         parked_for=tuple(document.get("parked_for", ())),
         not_before=document.get("not_before"),
@@ -140,6 +145,9 @@ def from_document(document: Mapping[str, Any]) -> Email:
         first_due_at=document["first_due_at"],
         redriven_at=document.get("redriven_at"),
         redrives=document.get("redrives", 0),
+        dead_at=document.get("dead_at"),
+        final_at=document.get("final_at"),
+        erased_at=document.get("erased_at"),
         expires_at=document.get("expires_at"),
         v=document["v"],
     )
@@ -156,8 +164,8 @@ def to_filter(email_id: str, guard: Guard) -> dict[str, Any]:
         query["not_before"] = {"$lte": guard.not_before_by}
     if guard.due_at is not None:
         query["due_at"] = guard.due_at
-    if guard.no_acceptance:
-        query["attempts.outcome"] = {"$ne": OutcomeWord.ACCEPTED.value}
+    for index in guard.pending or ():
+        query[f"recipients.{index}.state"] = RecipientState.PENDING.value
     return query
 
 

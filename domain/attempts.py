@@ -29,6 +29,7 @@ def standing_of(email: Email) -> Standing:
             if attempt.kind is RefusalKind.SENDER
         ),
         resting=_rests(email),
+        part_sent=email.is_part_sent,
     )
 
 
@@ -72,7 +73,7 @@ def maybe_out(email: Email) -> tuple[str, ...]:
 def _rests(email: Email) -> dict[str, datetime]:
     """Return when each provider that was tried may have the email again."""
     rests: dict[str, datetime] = {}
-    for attempt in email.attempts:
+    for attempt in since_redrive(email):
         if attempt.retry_at is not None:
             known = rests.get(attempt.provider, attempt.retry_at)
             rests[attempt.provider] = max(known, attempt.retry_at)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from .email import Email, State
-from .outcome import OutcomeWord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +22,15 @@ class Guard:
         not_before_by: ``not_before`` must be at or before this instant.
         due_at: ``due_at`` must be this very instant (an offer leaves the fence alone
             and so has to match what it moves).
-        no_acceptance: No attempt may have been accepted.
+        pending: Positions of recipients that must be pending: an acceptance, from
+            whichever attempt, takes a recipient out of that.
     """
 
     fence: int
     states: frozenset[State]
     not_before_by: datetime | None = None
     due_at: datetime | None = None
-    no_acceptance: bool = False
+    pending: tuple[int, ...] | None = None
 
     def admits(self, email: Email) -> bool:
         """Return whether the change may be written over this email."""
@@ -45,10 +45,7 @@ class Guard:
                 )
             )
             and (self.due_at is None or email.due_at == self.due_at)
-            and not (
-                self.no_acceptance
-                and any(a.outcome is OutcomeWord.ACCEPTED for a in email.attempts)
-            )
+            and (self.pending is None or set(self.pending) <= set(email.pending))
         )
 
 

@@ -98,7 +98,11 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """One addressee and what became of the email there."""
+    """One addressee and what became of the email there.
+
+    Attributes:
+        code: The last refusal's code. A pending one was refused for now.
+    """
 
     kind: RecipientKind
     addr_spec: str
@@ -241,7 +245,13 @@ class Email:
         first_round: The round that the last accept or redrive began with: there
             each provider has its full share of attempts, later one each.
         parked_for: While parked, the providers whose return releases it.
+        reason_detail: More on ``reason``, in words for people.
+        dead_at: Since when it is a dead letter: it failed, or it was sent and single
+            recipients were refused.
         first_due_at: Age counts from here, or from ``redriven_at``.
+        final_at: Since when it is final; unset once its content is erased.
+        erased_at: When its bodies and attachments were erased.
+        expires_at: When its record goes; set as its content is erased.
     """
 
     email_id: str
@@ -255,6 +265,7 @@ class Email:
     routing: Routing
     state: State
     reason: str | None = None
+    reason_detail: str | None = None
     waiting_for: WaitingFor | None = None
     parked_for: tuple[str, ...] = ()
     not_before: datetime | None
@@ -272,6 +283,9 @@ class Email:
     first_due_at: datetime
     redriven_at: datetime | None = None
     redrives: int = 0
+    dead_at: datetime | None = None
+    final_at: datetime | None = None
+    erased_at: datetime | None = None
     expires_at: datetime | None = None
     v: int = SCHEMA_VERSION
 
@@ -304,6 +318,12 @@ class Email:
             for index, recipient in enumerate(self.recipients)
             if recipient.state is RecipientState.PENDING
         )
+
+    @property
+    def is_part_sent(self) -> bool:
+        """Whether some recipients have it and others still want an attempt."""
+        states = {recipient.state for recipient in self.recipients}
+        return {RecipientState.PENDING, RecipientState.ACCEPTED} <= states
 
     def attempt(self, attempt_id: str) -> Attempt | None:
         """Return the attempt of that id, or ``None``."""

@@ -94,6 +94,7 @@ class Hint:
                 name: instant.isoformat()
                 for name, instant in self.standing.resting.items()
             },
+            "part_sent": self.standing.part_sent,
             "provider": self.provider,
             "delivery": self.delivery.value,
             "priority": self.priority.value,
@@ -151,6 +152,7 @@ def _read_standing(values: Mapping[str, Any]) -> Standing:
             str(name): _read_instant(text)
             for name, text in values.get("resting", {}).items()
         },
+        part_sent=bool(values.get("part_sent", False)),
     )
 
 

@@ -17,6 +17,7 @@ from .change import Change, Guard
 from .email import (
     FINAL_STATES,
     Attempt,
+    Delivery,
     Email,
     PossibleDuplicate,
     RecipientState,
@@ -24,13 +25,14 @@ from .email import (
     WaitingFor,
 )
 from .errors import ForbiddenTransitionError
-from .outcome import OutcomeWord
 from .policy import LONGEST_HINT_DELAY, LONGEST_OFFER_WAIT, Policy
+from .recipients import given_up, has
 
 #: States from which an email may be claimed.
 CLAIMABLE = frozenset({State.SCHEDULED, State.QUEUED})
 
-#: Every edge of the lifecycle. ``sent`` from a final state is a late acceptance.
+#: Every edge of the lifecycle. From a final state ``sent`` is a late acceptance, and
+#: ``queued`` a redrive.
 EDGES: dict[State, frozenset[State]] = {
     State.SCHEDULED: frozenset({State.QUEUED, State.SENDING, State.FAILED}),
     State.QUEUED: frozenset({State.QUEUED, State.SENDING, State.SENT, State.FAILED}),
@@ -38,8 +40,8 @@ EDGES: dict[State, frozenset[State]] = {
         {State.SENDING, State.SENT, State.QUEUED, State.UNKNOWN, State.FAILED},
     ),
     State.UNKNOWN: frozenset({State.UNKNOWN, State.SENT, State.QUEUED, State.FAILED}),
-    State.SENT: frozenset({State.SENT}),
-    State.FAILED: frozenset({State.FAILED, State.SENT}),
+    State.SENT: frozenset({State.SENT, State.QUEUED}),
+    State.FAILED: frozenset({State.FAILED, State.SENT, State.QUEUED}),
     State.CANCELLED: frozenset({State.CANCELLED, State.SENT}),
     State.SUPPRESSED: frozenset(),
 }
@@ -64,6 +66,8 @@ def claim(
     _require_claimable(email)
     if email.not_before is None or email.not_before > now:
         raise ForbiddenTransitionError(f"no claim before {email.not_before}")
+    if not email.pending:
+        raise ForbiddenTransitionError("no recipient is pending")
     attempt = Attempt(
         id=attempt_id,
         no=len(email.attempts) + 1,
@@ -90,39 +94,36 @@ def claim(
         fence=email.fence,
         states=CLAIMABLE,
         not_before_by=now,
-        no_acceptance=True,
+        pending=email.pending,
     )
     return Change(guard=guard, before=email, after=after)
 
 
-def sent(email: Email, *, now: datetime) -> Change:
-    """Settle an email whose acceptance is known, from whichever state.
+def ended(email: Email, *, now: datetime) -> Change:
+    """Settle an email of which no recipient is pending any more."""
+    if has(email.recipients, RecipientState.ACCEPTED):
+        return sent(email, now=now)
+    return failed(email, reason="refused", now=now)
 
-    Recipients that were not refused by then are accepted, and so are all that an
-    accepted attempt was for: it may come in after another provider's refusal.
+
+def sent(email: Email, *, now: datetime) -> Change:
+    """Settle an email that a provider has accepted, from whichever state.
+
+    Recipients that are still pending are given up: it is a dead letter for them.
     """
-    taken = {
-        index
-        for attempt in email.attempts
-        if attempt.outcome is OutcomeWord.ACCEPTED
-        for index in attempt.recipients
-    }
-    recipients = tuple(
-        replace(r, state=RecipientState.ACCEPTED, code=None)
-        if r.state is RecipientState.PENDING
-        or (r.state is RecipientState.REFUSED and index in taken)
-        else r
-        for index, r in enumerate(email.recipients)
-    )
+    settled = given_up(email, reason=email.reason or "refused")
+    is_dead = has(settled.recipients, RecipientState.REFUSED)
     return _change(
         email,
         State.SENT,
         now=now,
-        recipients=recipients,
+        recipients=settled.recipients,
         reason=None,
+        reason_detail=None,
         not_before=None,
         due_at=None,
         sent_at=email.sent_at or now,
+        dead_at=(email.dead_at or now) if is_dead else None,
     )
 
 
@@ -142,7 +143,12 @@ def queued(
         wait: How long until the next attempt; zero for at once.
         policy: Gives the sweep's grace.
         new_round: Each provider's share starts anew.
+
+    Raises:
+        ForbiddenTransitionError: The email is settled; only a redrive changes that.
     """
+    if email.is_final:
+        raise ForbiddenTransitionError(f"{email.state} waits for no attempt")
     not_before = now + wait
     return _change(
         email,
@@ -214,37 +220,78 @@ def unknown(email: Email, *, now: datetime, until: datetime | None) -> Change:
     )
 
 
-def failed(email: Email, *, reason: str, now: datetime, code: str = "") -> Change:
+def failed(email: Email, *, reason: str, now: datetime, detail: str = "") -> Change:
     """Make an email a dead letter.
+
+    One that some recipients have is ``sent`` all the same: it is a dead letter for
+    the others only.
 
     Args:
         email: In any open state.
         reason: One word for programs: ``refused``, ``no_provider``,
             ``sender_not_allowed``, ``expired``, ``unbuildable``.
         now: The store's time.
-        code: For ``refused``, the provider's code, kept with the recipients.
+        detail: More on the reason, for people.
 
     Raises:
         ForbiddenTransitionError: The email is settled.
     """
     if email.is_final:
         raise ForbiddenTransitionError(f"{email.state} is settled, it cannot fail")
-    recipients = email.recipients
-    if reason == "refused":
-        recipients = tuple(
-            replace(r, state=RecipientState.REFUSED, code=code)
-            if r.state is RecipientState.PENDING
-            else r
-            for r in email.recipients
-        )
+    if has(email.recipients, RecipientState.ACCEPTED):
+        change = sent(given_up(email, reason=reason), now=now)
+        return replace(change, before=email)
     return _change(
         email,
         State.FAILED,
         now=now,
-        recipients=recipients,
         reason=reason,
+        reason_detail=detail or None,
         not_before=None,
         due_at=None,
+        dead_at=now,
+    )
+
+
+def redriven(
+    email: Email, *, now: datetime, policy: Policy, force: bool = False
+) -> Change:
+    """Let a dead letter go again, with a full share of attempts and a new age.
+
+    Its refused recipients are pending again.
+
+    Args:
+        email: A dead letter, or unknown.
+        now: The store's time.
+        policy: Gives the sweep's grace.
+        force: Whether one that may be out already is to be sent again.
+
+    Raises:
+        ForbiddenTransitionError: It is no dead letter, its content is erased, or it
+            may be out and ``force`` was not said.
+    """
+    _require_redrivable(email, force=force)
+    recipients = tuple(
+        replace(r, state=RecipientState.PENDING, code=None)
+        if r.state is RecipientState.REFUSED
+        else r
+        for r in email.recipients
+    )
+    return _change(
+        email,
+        State.QUEUED,
+        now=now,
+        recipients=recipients,
+        reason=None,
+        reason_detail=None,
+        not_before=now,
+        due_at=now + policy.sweep_grace,
+        round=email.round + 1,
+        first_round=email.round + 1,
+        redriven_at=now,
+        redrives=email.redrives + 1,
+        dead_at=None,
+        sent_at=None,
     )
 
 
@@ -303,6 +350,16 @@ def is_too_old(email: Email, *, now: datetime, policy: Policy) -> bool:
     return now - born > policy.max_age
 
 
+def _require_redrivable(email: Email, *, force: bool) -> None:
+    if email.erased_at is not None:
+        raise ForbiddenTransitionError("its content was erased")
+    if email.dead_at is None and email.state is not State.UNKNOWN:
+        raise ForbiddenTransitionError(f"{email.state} is no dead letter")
+    is_unsure = email.delivery is Delivery.AT_MOST_ONCE and bool(maybe_out(email))
+    if not force and (email.state is State.UNKNOWN or is_unsure):
+        raise ForbiddenTransitionError("it may be out already: say force to send again")
+
+
 def _change(email: Email, to: State, *, now: datetime, **values: Any) -> Change:
     _require(email, to)
     return Change(
@@ -321,8 +378,15 @@ def _moved(email: Email, to: State, *, now: datetime, **values: Any) -> Email:
         "offers": 0,
         "waiting_for": None,
         "parked_for": (),
+        "final_at": _final_at(email, to, now),
     }
     return replace(email, **(defaults | values))
+
+
+def _final_at(email: Email, to: State, now: datetime) -> datetime | None:
+    if to not in FINAL_STATES or email.erased_at is not None:
+        return None
+    return email.final_at or now
 
 
 def _guard(email: Email) -> Guard:
@@ -346,12 +410,14 @@ __all__ = [
     "claim",
     "corrected",
     "due_after",
+    "ended",
     "failed",
     "is_expired",
     "is_too_old",
     "offered",
     "park",
     "queued",
+    "redriven",
     "sent",
     "unknown",
 ]

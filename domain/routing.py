@@ -74,12 +74,15 @@ class Standing:
         excluded: Providers that refused this email's From since the last redrive.
         unbuildable: Providers that found they could not make a request of it.
         resting: When each provider that was tried may have this email again.
+        part_sent: Some recipients have it: the others must get it without those
+            seeing it again.
     """
 
     tries: Mapping[str, int] = field(default_factory=dict)
     excluded: frozenset[str] = frozenset()
     unbuildable: frozenset[str] = frozenset()
     resting: Mapping[str, datetime] = field(default_factory=dict)
+    part_sent: bool = False
 
 
 class Why(StrEnum):
@@ -94,6 +97,8 @@ class Why(StrEnum):
     TOO_MANY_ATTACHMENTS = "too_many_attachments"
     SENDER_NOT_ALLOWED = "sender_not_allowed"
     UNBUILDABLE = "unbuildable"
+    #: Part of its recipients have it, and here the others would not go alone.
+    CANNOT_SPLIT = "cannot_split"
     BREAKER_OPEN = "breaker_open"
     PAUSED = "paused"
     DRAINED = "drained"
@@ -110,6 +115,7 @@ INELIGIBLE = frozenset(
         Why.TOO_MANY_ATTACHMENTS,
         Why.SENDER_NOT_ALLOWED,
         Why.UNBUILDABLE,
+        Why.CANNOT_SPLIT,
     },
 )
 
@@ -170,6 +176,8 @@ def judge(
     why = _ineligible(profile, routing, pin)
     if why is not None:
         return Verdict(provider=profile.name, why=why)
+    if standing.part_sent and not profile.splits_recipients:
+        return Verdict(provider=profile.name, why=Why.CANNOT_SPLIT)
     if profile.name in standing.unbuildable:
         return Verdict(provider=profile.name, why=Why.UNBUILDABLE)
     refused_until = health.refuses_from.get(routing.from_domain)

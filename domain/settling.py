@@ -33,14 +33,15 @@ from .outcome import (
     Unknown,
 )
 from .policy import Policy
+from .recipients import told
 from .retry import at_least, next_delay
 
 #: The wait for word of an unknown attempt doubles up to this often: no date of a
 #: longer one could be written down.
 MOST_DOUBLINGS = 10
 
-#: States that a late acceptance settles as sent. From ``sending`` the attempt in hand
-#: does that, when it is recorded.
+#: States that a late acceptance of all recipients settles as sent. From ``sending``
+#: the attempt in hand does that, when it is recorded.
 SETTLED_LATE = frozenset(
     {State.QUEUED, State.UNKNOWN, State.FAILED, State.CANCELLED},
 )
@@ -83,12 +84,14 @@ def record(
     if attempt is None or attempt.ended_at is not None:
         return None
     ended = _ended(email, attempt, result, now=now, policy=policy)
-    told = _with_attempt(email, ended)
+    after = _with_attempt(email, ended)
     in_hand = email.state is State.SENDING and email.attempts[-1].id == attempt.id
+    if in_hand or _decides_late(after, ended):
+        after = told(after, ended, result.outcome)
     change = (
-        _settle(told, ended, result, now=now, policy=policy)
+        _settle(after, ended, result, now=now, policy=policy)
         if in_hand
-        else _settle_late(told, ended, now=now, policy=policy)
+        else _settle_late(after, ended, now=now, policy=policy)
     )
     return None if change is None else replace(change, before=email)
 
@@ -102,8 +105,8 @@ def lapse(email: Email, *, now: datetime, policy: Policy) -> Change | None:
     if email.due_at is None or email.due_at > now:
         return None
     if email.state is State.SENDING:
-        if any(a.outcome is OutcomeWord.ACCEPTED for a in email.attempts):
-            return lifecycle.sent(email, now=now)
+        if not email.pending:
+            return lifecycle.ended(email, now=now)
         return _unknown(email, email.attempts[-1], now=now, policy=policy)
     if email.state is State.UNKNOWN:
         return lifecycle.queued(email, now=now, wait=timedelta(0), policy=policy)
@@ -119,14 +122,16 @@ def _settle(
     policy: Policy,
 ) -> Change:
     """Settle by the result of the attempt that has the email in hand."""
-    older = [a for a in email.attempts if a.id != attempt.id]
-    if any(a.outcome is OutcomeWord.ACCEPTED for a in older):
-        # Its acceptance came in while this one ran: it is sent, whatever this one says.
-        return lifecycle.sent(email, now=now)
+    if not email.pending:
+        # Also when the acceptance of an older attempt came in while this one ran: it
+        # is sent then, whatever this one says.
+        return lifecycle.ended(email, now=now)
     outcome = result.outcome
     match outcome:
         case Accepted():
-            return lifecycle.sent(email, now=now)
+            # Whoever turned some recipients away for now is to be asked again.
+            alone = replace(result, others=())
+            return _again(email, attempt, alone, now=now, policy=policy)
         case Unknown():
             return _unknown(email, attempt, now=now, policy=policy)
         case NotSent():
@@ -149,12 +154,11 @@ def _refused(
     if not outcome.certain and email.delivery is Delivery.AT_MOST_ONCE:
         return _unknown(email, attempt, now=now, policy=policy)
     match outcome.kind:
-        case RefusalKind.PERMANENT:
-            return lifecycle.failed(email, reason="refused", now=now, code=outcome.code)
         case RefusalKind.SENDER | RefusalKind.ACCOUNT:
             # The router knows who is left, and says so if there is nobody.
             return lifecycle.queued(email, now=now, wait=timedelta(0), policy=policy)
-        case RefusalKind.TRANSIENT:
+        case RefusalKind.TRANSIENT | RefusalKind.PERMANENT:
+            # After a refusal for good these are recipients refused for now before it.
             return _again(email, attempt, result, now=now, policy=policy)
         case _:
             assert_never(outcome.kind)
@@ -232,20 +236,35 @@ def _settle_late(
     policy: Policy,
 ) -> Change | None:
     """Settle by a result whose email has meanwhile gone on without it."""
-    if attempt.outcome is OutcomeWord.ACCEPTED:
-        if email.state in SETTLED_LATE:
-            return lifecycle.sent(email, now=now)
-        return lifecycle.corrected(email, now=now)
     if attempt.outcome is OutcomeWord.UNKNOWN:
         return None
-    if email.state is State.UNKNOWN and not any(
-        a.may_be_out for a in since_redrive(email)
-    ):
-        if attempt.kind is RefusalKind.PERMANENT:
-            code = attempt.code or ""
-            return lifecycle.failed(email, reason="refused", now=now, code=code)
+    accepted = attempt.outcome is OutcomeWord.ACCEPTED
+    if accepted and email.state in SETTLED_LATE and _is_settled_by_it(email):
+        return lifecycle.sent(email, now=now)
+    if email.state is State.UNKNOWN and not _may_be_out(email):
+        if not email.pending:
+            return lifecycle.ended(email, now=now)
         return lifecycle.queued(email, now=now, wait=timedelta(0), policy=policy)
     return lifecycle.corrected(email, now=now)
+
+
+def _decides_late(email: Email, attempt: Attempt) -> bool:
+    """Whether a late result is the last word on its recipients.
+
+    A refusal is not while another attempt has them or may have: it tells of its own
+    attempt only.
+    """
+    accepted = attempt.outcome is OutcomeWord.ACCEPTED
+    return accepted or (email.state is State.UNKNOWN and not _may_be_out(email))
+
+
+def _is_settled_by_it(email: Email) -> bool:
+    """Whether an acceptance leaves nothing to do: for all, or nobody was to do it."""
+    return not email.pending or email.is_final
+
+
+def _may_be_out(email: Email) -> bool:
+    return any(a.may_be_out for a in since_redrive(email))
 
 
 def _ended(
@@ -270,6 +289,7 @@ def _ended(
                 ended,
                 outcome=OutcomeWord.ACCEPTED,
                 provider_message_id=outcome.provider_message_id,
+                retry_at=now + delay if outcome.refused else None,
             )
         case Refused():
             return replace(

@@ -155,7 +155,7 @@ def an_email(state: State = State.QUEUED, **given: Any) -> Email:
         "email_id": ID,
         "owner": "default",
         "content": a_content(),
-        "recipients": (a_recipient(),),
+        "recipients": (_usual_recipient(state),),
         "routing": a_routing(),
         "state": state,
         "attempts": attempts,
@@ -181,9 +181,21 @@ def _usual_attempts(state: State) -> tuple[Attempt, ...]:
             return ()
 
 
+def _usual_recipient(state: State) -> Recipient:
+    match state:
+        case State.SENT:
+            return a_recipient(state=RecipientState.ACCEPTED)
+        case State.FAILED:
+            return a_recipient(state=RecipientState.REFUSED, code="550")
+        case _:
+            return a_recipient()
+
+
 def _usual_times(state: State) -> dict[str, Any]:
     if state in FINAL_STATES:
-        return {"not_before": None, "due_at": None}
+        final = {"not_before": None, "due_at": None, "final_at": NOW - seconds(10)}
+        dead = {"dead_at": NOW - seconds(10)} if state is State.FAILED else {}
+        return final | dead
     if state is State.UNKNOWN:
         return {
             "not_before": None,

@@ -14,7 +14,7 @@ from postroom.adapters.mongo_codec import to_document, to_filter
 from postroom.adapters.mongo_store import LARGEST_INLINE, MongoStore
 from postroom.domain import lifecycle
 from postroom.domain.change import Change, Guard
-from postroom.domain.email import Attachment, Email, State
+from postroom.domain.email import Attachment, Email, RecipientState, State
 from postroom.domain.lifecycle import CLAIMABLE
 from postroom.domain.ports import EmailStore
 from postroom.domain.settling import record
@@ -30,8 +30,8 @@ from tests.builders import (
     a_content,
     a_full_content,
     a_parked_email,
+    a_recipient,
     a_result,
-    an_attempt,
     an_email,
     at,
     everything_set,
@@ -205,7 +205,9 @@ class TestApply:
                 e, now=NOW, wait=seconds(0), policy=POLICY, new_round=True
             ),
             lambda e: a_claim(e, "newer"),
-            lambda e: lifecycle.failed(e, reason="refused", now=NOW, code="550"),
+            lambda e: lifecycle.failed(e, reason="expired", now=NOW, detail="old"),
+            lambda e: lifecycle.redriven(e, now=NOW, policy=POLICY),
+            lambda e: a_claim(e, "newest"),
             lambda e: lifecycle.sent(e, now=NOW),
             lambda e: lifecycle.corrected(e, now=NOW),
         ]
@@ -292,25 +294,27 @@ GUARDS = {
     "no-state": Guard(fence=0, states=frozenset()),
     "not-before": Guard(fence=0, states=frozenset(State), not_before_by=NOW),
     "due-at": Guard(fence=0, states=frozenset(State), due_at=NOW),
-    "no-acceptance": Guard(fence=0, states=frozenset(State), no_acceptance=True),
+    "pending": Guard(fence=0, states=frozenset(State), pending=(0,)),
+    "both-pending": Guard(fence=0, states=frozenset(State), pending=(0, 1)),
     "claim": a_claim(an_email()).guard,
     "offer": an_offer(an_email(due_at=NOW)).guard,
 }
 
 
 def all_stored() -> list[Email]:
-    histories = [(), (an_attempt(),), (an_attempt(ACCEPTED), an_attempt(no=2))]
-    facts = itertools.product(State, INSTANTS, INSTANTS, histories)
+    words = itertools.product(RecipientState, repeat=2)
+    told = [tuple(a_recipient(state=word) for word in pair) for pair in words]
+    facts = itertools.product(State, INSTANTS, INSTANTS, told)
     return [
         an_email(
             state,
             email_id=an_id(no),
             not_before=not_before,
             due_at=due_at,
-            attempts=attempts,
+            recipients=recipients,
             fence=0,
         )
-        for no, (state, not_before, due_at, attempts) in enumerate(facts)
+        for no, (state, not_before, due_at, recipients) in enumerate(facts)
     ]
 
 

@@ -9,16 +9,15 @@ from hypothesis import strategies as st
 
 from postroom.domain import lifecycle
 from postroom.domain.change import Change, Guard
-from postroom.domain.email import Email, State
+from postroom.domain.email import Email, RecipientState, State
 from postroom.domain.errors import ForbiddenTransitionError
 from postroom.domain.lifecycle import CLAIMABLE
 from tests.builders import (
-    ACCEPTED,
     ALPHA,
     ID,
     NOW,
     POLICY,
-    an_attempt,
+    a_recipient,
     an_email,
     at,
 )
@@ -73,7 +72,8 @@ def test_a_guard_made_elsewhere_admits_what_the_rules_admit_here(
 def test_a_claim_is_refused_over_an_acceptance() -> None:
     guard = a_claim(an_email()).guard
 
-    assert not guard.admits(an_email(attempts=(an_attempt(ACCEPTED),), fence=0))
+    accepted = a_recipient(state=RecipientState.ACCEPTED)
+    assert not guard.admits(an_email(recipients=(accepted,), fence=0))
 
 
 @given(st.integers(-3, 3))

@@ -10,12 +10,11 @@ from _pytest.mark import ParameterSet
 
 from postroom.domain import lifecycle
 from postroom.domain.change import Change
-from postroom.domain.email import Email, RecipientState, State, WaitingFor
+from postroom.domain.email import Delivery, Email, RecipientState, State, WaitingFor
 from postroom.domain.errors import ForbiddenTransitionError
 from postroom.domain.lifecycle import CLAIMABLE, EDGES, FINAL_STATES
 from postroom.domain.policy import LONGEST_OFFER_WAIT
 from tests.builders import (
-    ACCEPTED,
     ALPHA,
     BETA,
     NOT_SENT,
@@ -63,6 +62,10 @@ def _sent(email: Email) -> Change:
     return lifecycle.sent(email, now=NOW)
 
 
+def _redriven(email: Email) -> Change:
+    return lifecycle.redriven(email, now=NOW, policy=POLICY)
+
+
 def _unknown(email: Email) -> Change:
     return lifecycle.unknown(email, now=NOW, until=at(30))
 
@@ -86,6 +89,7 @@ TRANSITIONS: dict[str, tuple[Transition, State, frozenset[State]]] = {
         State.SENT,
         frozenset(State) - {State.SCHEDULED, State.SUPPRESSED},
     ),
+    "redriven": (_redriven, State.QUEUED, frozenset({State.SENT, State.FAILED})),
     "unknown": (_unknown, State.UNKNOWN, frozenset({State.SENDING, State.UNKNOWN})),
 }
 
@@ -113,7 +117,8 @@ def test_a_transition_leads_along_an_edge_and_moves_the_fence_on(
     name: str, state: State
 ) -> None:
     transition, end, _ = TRANSITIONS[name]
-    email = an_email(state)
+    dead = {"dead_at": NOW} if name == "redriven" else {}
+    email = an_email(state, **dead)
 
     change = transition(email)
 
@@ -142,9 +147,9 @@ def test_no_edge_is_drawn_that_no_function_walks() -> None:
     assert walked == {(start, end) for start, ends in EDGES.items() for end in ends}
 
 
-def test_only_a_late_acceptance_leaves_a_final_state() -> None:
+def test_only_a_late_acceptance_or_a_redrive_leaves_a_final_state() -> None:
     for state in FINAL_STATES:
-        assert EDGES[state] <= {state, State.SENT}
+        assert EDGES[state] <= {state, State.SENT, State.QUEUED}
 
 
 @pytest.mark.parametrize("state", State)
@@ -215,24 +220,26 @@ class TestClaim:
 
 
 class TestSent:
-    def test_pending_recipients_are_accepted_and_suppressed_ones_stay(self) -> None:
-        suppressed = a_recipient(state=RecipientState.SUPPRESSED)
-        email = an_email(State.SENDING, recipients=(a_recipient(), suppressed))
+    def test_pending_recipients_are_given_up_and_the_others_stay(self) -> None:
+        states = (RecipientState.PENDING, RecipientState.ACCEPTED, "suppressed")
+        recipients = tuple(a_recipient(state=RecipientState(s)) for s in states)
+
+        after = _sent(an_email(State.SENDING, recipients=recipients)).after
+
+        assert [r.state for r in after.recipients] == [
+            "refused",
+            "accepted",
+            "suppressed",
+        ]
+        assert (after.sent_at, after.dead_at) == (NOW, NOW)
+
+    def test_with_all_accepted_it_is_no_dead_letter(self) -> None:
+        accepted = a_recipient(state=RecipientState.ACCEPTED)
+        email = an_email(State.FAILED, recipients=(accepted,))
 
         after = _sent(email).after
 
-        assert [r.state for r in after.recipients] == ["accepted", "suppressed"]
-        assert after.sent_at == NOW
-
-    def test_a_recipient_refused_elsewhere_is_accepted_if_it_was(self) -> None:
-        refused = a_recipient(state=RecipientState.REFUSED, code="550")
-        attempts = (an_attempt(ACCEPTED), an_attempt(no=2))
-        email = an_email(State.FAILED, recipients=(refused, refused), attempts=attempts)
-
-        after = _sent(email).after
-
-        assert [r.state for r in after.recipients] == ["accepted", "refused"]
-        assert [r.code for r in after.recipients] == [None, "550"]
+        assert (after.dead_at, after.reason) == (None, None)
 
     def test_the_reason_of_a_failure_is_gone(self) -> None:
         assert _sent(an_email(State.FAILED, reason="refused")).after.reason is None
@@ -242,20 +249,83 @@ class TestSent:
 
 
 class TestFailed:
-    def test_a_refusal_is_kept_with_its_recipients(self) -> None:
-        accepted = a_recipient(state=RecipientState.ACCEPTED)
-        email = an_email(State.SENDING, recipients=(a_recipient(), accepted))
-
-        after = lifecycle.failed(email, reason="refused", now=NOW, code="550").after
-
-        assert [(r.state, r.code) for r in after.recipients] == [
-            ("refused", "550"),
-            ("accepted", None),
-        ]
-        assert after.reason == "refused"
-
-    def test_any_other_reason_leaves_the_recipients_pending(self) -> None:
+    def test_the_recipients_stay_as_they_are(self) -> None:
         assert _failed(an_email()).after.recipients == (a_recipient(),)
+
+    def test_it_is_a_dead_letter_with_its_reason(self) -> None:
+        change = lifecycle.failed(
+            an_email(), reason="no_provider", now=NOW, detail="alpha: too_large"
+        )
+
+        assert change.after.dead_at == NOW
+        assert change.after.reason == "no_provider"
+        assert change.after.reason_detail == "alpha: too_large"
+
+    def test_what_some_have_is_sent_and_the_others_are_given_up(self) -> None:
+        accepted = a_recipient(state=RecipientState.ACCEPTED)
+        email = an_email(recipients=(a_recipient(code="451"), a_recipient(), accepted))
+
+        change = _failed(email)
+
+        assert change.before is email
+        assert change.after.state is State.SENT
+        assert [r.code for r in change.after.recipients] == ["451", "expired", None]
+        assert change.after.dead_at == NOW
+
+
+class TestRedriven:
+    def test_it_has_a_new_age_and_a_full_share(self) -> None:
+        email = an_email(State.FAILED, reason="refused", round=3)
+
+        after = _redriven(email).after
+
+        assert (after.not_before, after.due_at) == (NOW, NOW + POLICY.sweep_grace)
+        assert (after.round, after.first_round, after.redrives) == (4, 4, 1)
+        assert after.redriven_at == NOW
+        assert (after.reason, after.dead_at, after.final_at) == (None, None, None)
+
+    def test_refused_recipients_are_pending_again(self) -> None:
+        words = (RecipientState.REFUSED, RecipientState.ACCEPTED)
+        recipients = tuple(a_recipient(state=word) for word in words)
+        email = an_email(State.SENT, recipients=recipients, dead_at=NOW)
+
+        after = _redriven(email).after
+
+        assert [r.state for r in after.recipients] == ["pending", "accepted"]
+
+    def test_what_is_erased_cannot_go_again(self) -> None:
+        with pytest.raises(ForbiddenTransitionError, match="erased"):
+            _redriven(an_email(State.FAILED, erased_at=NOW))
+
+    def test_an_unknown_one_goes_again_only_by_force(self) -> None:
+        held = an_email(State.UNKNOWN)
+        with pytest.raises(ForbiddenTransitionError, match="may be out"):
+            _redriven(held)
+
+        change = lifecycle.redriven(held, now=NOW, policy=POLICY, force=True)
+
+        assert change.after.state is State.QUEUED
+
+    def test_once_only_mail_that_may_be_out_goes_again_only_by_force(self) -> None:
+        unsure = an_email(
+            State.FAILED,
+            delivery=Delivery.AT_MOST_ONCE,
+            attempts=(an_attempt(UNSURE_REFUSAL),),
+        )
+
+        with pytest.raises(ForbiddenTransitionError, match="may be out"):
+            _redriven(unsure)
+
+
+class TestFinalAt:
+    def test_it_counts_from_the_first_end(self) -> None:
+        email = an_email(State.FAILED, final_at=at(-9))
+
+        assert _sent(email).after.final_at == at(-9)
+        assert _failed(an_email()).after.final_at == NOW
+
+    def test_an_erased_one_has_none(self) -> None:
+        assert _sent(an_email(State.FAILED, erased_at=NOW)).after.final_at is None
 
 
 class TestQueued:

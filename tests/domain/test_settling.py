@@ -6,7 +6,14 @@ from datetime import timedelta
 import pytest
 
 from postroom.domain.change import Change
-from postroom.domain.email import Attempt, Delivery, Email, State, WaitingFor
+from postroom.domain.email import (
+    Attempt,
+    Delivery,
+    Email,
+    RecipientState,
+    State,
+    WaitingFor,
+)
 from postroom.domain.outcome import Outcome, OutcomeWord, RefusalKind
 from postroom.domain.policy import Policy
 from postroom.domain.settling import SETTLED_LATE, lapse, record
@@ -24,6 +31,7 @@ from tests.builders import (
     TOO_LATE,
     UNSURE_REFUSAL,
     a_held_email,
+    a_recipient,
     a_refusal,
     a_result,
     an_attempt,
@@ -111,8 +119,10 @@ class TestInHand:
         assert after(ACCEPTED).attempts[0].provider_message_id == "m1"
 
     def test_an_older_acceptance_wins_over_what_the_newer_attempt_says(self) -> None:
-        older = an_attempt(ACCEPTED)
-        email = an_email(State.SENDING, attempts=(older, an_attempt(no=2)))
+        email = after(
+            ACCEPTED,
+            an_email(State.SENDING, attempts=(an_attempt(), an_attempt(no=2))),
+        )
 
         settled = after(REFUSED_FOR_GOOD, email, attempt_id="attempt-2")
 
@@ -439,7 +449,10 @@ class TestLapse:
 
     def test_an_older_acceptance_makes_it_sent(self) -> None:
         attempts = (an_attempt(ACCEPTED), an_attempt(no=2))
-        email = an_email(State.SENDING, due_at=NOW, attempts=attempts)
+        has_it = (a_recipient(state=RecipientState.ACCEPTED),)
+        email = an_email(
+            State.SENDING, due_at=NOW, attempts=attempts, recipients=has_it
+        )
 
         change = lapse(email, now=NOW, policy=POLICY)
 

@@ -1,0 +1,56 @@
+"""Redrive an email: let a dead letter go again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..domain.email import Email
+from ..domain.errors import EmailNotFoundError, HintError
+from ..domain.hint import Hint
+from ..domain.lifecycle import redriven
+from ..domain.policy import Policy
+from ..domain.ports import Clock, EmailStore, Hints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redrive:
+    """Queue a dead letter anew, with a full share of attempts and a new age.
+
+    Also an unknown email that an operator wants sent again, which may be a duplicate:
+    the claim of its next attempt records it as one.
+    """
+
+    store: EmailStore
+    hints: Hints
+    clock: Clock
+    policy: Policy
+
+    def __call__(self, email_id: str, *, force: bool = False) -> Email:
+        """Redrive one email.
+
+        Args:
+            email_id: Which.
+            force: Whether one that may be out already is to be sent again.
+
+        Returns:
+            The email as it now waits.
+
+        Raises:
+            EmailNotFoundError: There is none of that id.
+            ForbiddenTransitionError: Its state does not allow it; the message says
+                why.
+            StoreUnavailableError: The store did not answer; it may be redriven.
+        """
+        while True:
+            email = self.store.load(email_id)
+            if email is None:
+                raise EmailNotFoundError(f"there is no email {email_id}")
+            now = self.clock.now()
+            change = redriven(email, now=now, policy=self.policy, force=force)
+            if self.store.apply(change):
+                break
+        try:
+            self.hints.route(Hint.of(change.after))
+        except HintError:
+            pass  # the sweep offers it
+        return change.after
