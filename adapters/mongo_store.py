@@ -101,13 +101,23 @@ class MongoStore:
         self._payloads: Collection[Document] = self._database["payloads"]
 
     def ensure_indexes(self) -> None:
-        """Create what the sweep and the release read by. Safe to repeat."""
+        """Create what the sweep, the release, operators and retention read by.
+
+        Safe to repeat, and while older processes run: it adds and never drops. All
+        are sparse: an email stands in one only while it is what the index is for.
+        """
         self._emails.create_index([("due_at", 1)], name="due", sparse=True)
         self._emails.create_index(
             [("parked_for", 1), ("_id", 1)],
             name="parked",
             sparse=True,
         )
+        for name, field in (
+            ("dead", "dead_at"),
+            ("final", "final_at"),
+            ("expires", "expires_at"),
+        ):
+            self._emails.create_index([(field, 1)], name=name, sparse=True)
 
     def insert(self, email: Email) -> None:
         """Store a new email; see ``EmailStore.insert``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -45,6 +46,7 @@ def may_claim(
     email: Email,
     profile: ProviderProfile,
     *,
+    refuses_from: Mapping[str, datetime],
     now: datetime,
     policy: Policy,
 ) -> Claimability:
@@ -53,6 +55,7 @@ def may_claim(
     Args:
         email: As loaded.
         profile: The provider that a hint named.
+        refuses_from: From domains that it refused lately, with the end of that.
         now: The store's time.
         policy: Gives the greatest age.
     """
@@ -62,7 +65,7 @@ def may_claim(
         return NotAny(why="expired")
     verdict = judge(
         profile,
-        Health(),  # its health is the permit's matter
+        Health(refuses_from=refuses_from),  # the rest is the permit's matter
         email.routing,
         standing_of(email),
         pin=email.provider,

@@ -5,6 +5,7 @@
     PostroomError
     ├── InvalidValueError (ValueError)   a value breaks a rule of the domain
     │   └── InvalidAddressError          ... and it is an address
+    ├── EmailNotFoundError               no email has this id
     ├── ForbiddenTransitionError         the lifecycle has no such edge
     ├── UnbuildableError                 a provider's request cannot be made of it
     ├── UncarriableError                 no configured provider could ever carry it
@@ -26,6 +27,7 @@ from collections.abc import Mapping
 
 __all__ = [
     "ClockUnsureError",
+    "EmailNotFoundError",
     "ForbiddenTransitionError",
     "HintError",
     "InvalidAddressError",
@@ -51,6 +53,10 @@ class InvalidValueError(PostroomError, ValueError):
 
 class InvalidAddressError(InvalidValueError):
     """Raised when an address is not one plain ``local@domain``."""
+
+
+class EmailNotFoundError(PostroomError):
+    """Raised when no email has the id that somebody asks for."""
 
 
 class ForbiddenTransitionError(PostroomError):

@@ -89,6 +89,7 @@ class AttemptAnswer(_Answer):
 
     no: int
     provider: str
+    recipients: list[str]
     started_at: Instant
     ended_at: Instant | None
     outcome: OutcomeWord
@@ -133,6 +134,7 @@ class EmailAnswer(_Answer):
     priority: Priority
     state: State
     reason: str | None
+    reason_detail: str | None
     waiting_for: WaitingFor | None
     not_before: Instant | None
     due_at: Instant | None
@@ -218,12 +220,13 @@ def email_answer(email: Email) -> EmailAnswer:
         priority=email.priority,
         state=email.state,
         reason=email.reason,
+        reason_detail=email.reason_detail,
         waiting_for=email.waiting_for,
         not_before=email.not_before,
         due_at=email.due_at,
         sent_at=email.sent_at,
         recipients=_recipients(email),
-        attempts=[_attempt(attempt) for attempt in email.attempts],
+        attempts=[_attempt(email, attempt) for attempt in email.attempts],
         possible_duplicate=bool(email.possible_duplicates),
         possible_duplicates=_duplicates(email),
     )
@@ -269,10 +272,11 @@ def _recipients(email: Email) -> list[RecipientAnswer]:
     ]
 
 
-def _attempt(attempt: Attempt) -> AttemptAnswer:
+def _attempt(email: Email, attempt: Attempt) -> AttemptAnswer:
     return AttemptAnswer(
         no=attempt.no,
         provider=attempt.provider,
+        recipients=[email.recipients[n].addr_spec for n in attempt.recipients],
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,
         outcome=attempt.outcome,

@@ -76,6 +76,7 @@ EMAIL: dict[str, Any] = {
     "priority": "normal",
     "state": "sent",
     "reason": None,
+    "reason_detail": None,
     "waiting_for": None,
     "not_before": None,
     "due_at": None,
@@ -87,6 +88,7 @@ EMAIL: dict[str, Any] = {
         {
             "no": 1,
             "provider": "sendgrid",
+            "recipients": ["ada@example.com"],
             "started_at": "2030-01-31T09:00:00.020Z",
             "ended_at": "2030-01-31T09:00:00.085Z",
             "outcome": "accepted",

@@ -75,6 +75,7 @@ class Attempt:
         may = may_claim(
             email,
             provider.profile,
+            refuses_from=self.board.health(provider_name).refuses_from,
             now=self.clock.now(),
             policy=self.policy,
         )

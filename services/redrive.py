@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..domain.email import Email
@@ -49,8 +50,6 @@ class Redrive:
             change = redriven(email, now=now, policy=self.policy, force=force)
             if self.store.apply(change):
                 break
-        try:
+        with suppress(HintError):  # then the sweep offers it
             self.hints.route(Hint.of(change.after))
-        except HintError:
-            pass  # the sweep offers it
         return change.after

@@ -85,11 +85,19 @@ class Route:
         if is_expired(email, now=now, policy=self.policy):
             return self._fail(email, "expired", now=now)
         if choice.provider is None and choice.wait_until is None:
-            return self._fail(email, _reason(choice), now=now)
+            return self._fail(email, _reason(choice), now=now, choice=choice)
         return self._park(email, choice, now=now)
 
-    def _fail(self, email: Email, reason: str, *, now: datetime) -> NextStep:
-        if self.store.apply(failed(email, reason=reason, now=now)):
+    def _fail(
+        self,
+        email: Email,
+        reason: str,
+        *,
+        now: datetime,
+        choice: Choice | None = None,
+    ) -> NextStep:
+        detail = _explained(choice) if choice else ""
+        if self.store.apply(failed(email, reason=reason, now=now, detail=detail)):
             return Dead(reason=reason)
         return Done()
 
@@ -176,10 +184,15 @@ def _first_back(choice: Choice, until: datetime) -> Verdict | None:
     )
 
 
+def _explained(choice: Choice) -> str:
+    """Return the reason of each provider, for whoever reads the dead letter."""
+    return ", ".join(f"{v.provider}: {v.why.value}" for v in choice.verdicts)
+
+
 def _reason(choice: Choice) -> str:
     """Return why nothing can carry it, by the reason that its sender can mend."""
     whys = {v.why for v in choice.verdicts}
-    for why in (Why.SENDER_NOT_ALLOWED, Why.UNBUILDABLE):
+    for why in (Why.SENDER_NOT_ALLOWED, Why.UNBUILDABLE, Why.CANNOT_SPLIT):
         if why in whys:
             return why.value
     return "no_provider"

@@ -44,6 +44,7 @@ from postroom.services.health import Verdicts
 from postroom.services.next_step import Again, Dead, NextStep
 from postroom.services.offer import Offer, Swept
 from postroom.services.reconcile import Reconcile
+from postroom.services.redrive import Redrive
 from postroom.services.release import Release
 from postroom.services.route import Route
 from postroom.services.settle import Settle
@@ -65,6 +66,7 @@ class Call:
     provider: str
     at: datetime
     outcome: Outcome | None
+    recipients: tuple[int, ...]
 
 
 @dataclass
@@ -86,10 +88,12 @@ class ScriptedProvider:
     def build(self, email: Email, *, recipients: Sequence[int]) -> Built:
         if self.cannot_build(email):
             raise UnbuildableError("no such header", field="headers")
-        return Built(provider=self.profile.name, request=email)
+        request = (email, tuple(recipients))
+        return Built(provider=self.profile.name, request=request)
 
     def send(self, built: Built, *, timeout: timedelta) -> Outcome:
-        email: Email = built.request
+        email: Email
+        email, recipients = built.request
         at, outcome = self.clock.now(), None
         try:
             outcome = self.answer(email)
@@ -99,6 +103,7 @@ class ScriptedProvider:
                 provider=self.profile.name,
                 at=at,
                 outcome=outcome,
+                recipients=recipients,
             )
             self.calls.append(call)
         return outcome
@@ -225,6 +230,7 @@ class Simulation:
         self.offer = Offer(**parts, board=board, profiles=profiles)
         self.reconcile = Reconcile(**parts)
         self.release = Release(**parts, board=board)
+        self.redrive = Redrive(**parts)
         self.accept = Accept(**parts, chance=chance, profiles=profiles)
 
     # What clients and time do.

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from postroom.domain.claiming import MayClaim, NotAny, NotThis, TooEarly, may_claim
-from postroom.domain.email import Email, State
+from postroom.domain.email import Email, RecipientState, State
 from postroom.domain.routing import ProviderProfile
 from tests.builders import (
     ALPHA,
@@ -15,6 +15,7 @@ from tests.builders import (
     POLICY,
     REFUSED_FOR_NOW,
     a_profile,
+    a_recipient,
     a_routing,
     an_attempt,
     an_email,
@@ -24,7 +25,9 @@ from tests.builders import (
 
 
 def asked(email: Email, profile: ProviderProfile | None = None) -> object:
-    return may_claim(email, profile or a_profile(), now=NOW, policy=POLICY)
+    return may_claim(
+        email, profile or a_profile(), refuses_from={}, now=NOW, policy=POLICY
+    )
 
 
 @pytest.mark.parametrize("state", State)
@@ -53,6 +56,16 @@ def test_what_is_too_old_may_not() -> None:
             an_email(routing=a_routing(attachments=2)),
             a_profile(max_attachments=1),
             "too_many_attachments",
+        ),
+        (
+            an_email(
+                recipients=(
+                    a_recipient(),
+                    a_recipient(state=RecipientState.ACCEPTED),
+                )
+            ),
+            a_profile(),
+            "cannot_split",
         ),
         (
             an_email(attempts=(an_attempt(OUTCOMES["sender"]),)),
@@ -100,3 +113,16 @@ def test_at_its_very_instant_it_may_be_claimed() -> None:
 
 def test_a_hint_gives_no_right_to_a_pinned_email() -> None:
     assert asked(an_email(provider=ALPHA)) == MayClaim()
+
+
+def test_a_from_that_was_refused_lately_may_not_go_there() -> None:
+    email = an_email()
+
+    def said(until: datetime) -> object:
+        refuses = {email.routing.from_domain: until}
+        return may_claim(
+            email, a_profile(), refuses_from=refuses, now=NOW, policy=POLICY
+        )
+
+    assert said(at(1)) == NotThis(why="sender_not_allowed")
+    assert said(at(-1)) == MayClaim()
