@@ -8,12 +8,13 @@ from typing import Any
 import dramatiq
 import redis
 import structlog
+from dramatiq.broker import Consumer
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.message import Message
 from dramatiq.middleware import CurrentMessage, Middleware, Retries, TimeLimit
 from periodiq import PeriodiqMiddleware
 
-from ..domain.hint import SWEEP_QUEUE
+from ..domain.hint import RECONCILE_QUEUE, SWEEP_QUEUE
 
 log = structlog.get_logger()
 
@@ -25,6 +26,13 @@ SKIP_DELAY_S = 300
 #: in ms, and how often (in a million commands) somebody looks.
 HEARTBEAT_TIMEOUT_MS = 30_000
 MAINTENANCE_CHANCE = 100_000
+
+
+#: Queues where nobody waits for the millisecond: those of delayed messages, of low
+#: priority, and for what the sweep found. They are polled this often, in ms.
+UNHURRIED_MS = 100
+UNHURRIED = frozenset({SWEEP_QUEUE, RECONCILE_QUEUE})
+UNHURRIED_ENDINGS = (".DQ", ".low")
 
 
 class SteadyBroker(RedisBroker):
@@ -48,6 +56,17 @@ class SteadyBroker(RedisBroker):
                 raise
             log.warning("sweep.not_enqueued", reason="redis is away")
             return message
+
+    def consume(
+        self, queue_name: str, prefetch: int = 1, timeout: int = 5000
+    ) -> Consumer:
+        """Consume a queue; one where nobody waits for the millisecond more slowly.
+
+        Each queue is polled by a thread of its own, also while nothing happens.
+        """
+        unhurried = queue_name.endswith(UNHURRIED_ENDINGS) or queue_name in UNHURRIED
+        pace = max(timeout, UNHURRIED_MS) if unhurried else timeout
+        return super().consume(queue_name, prefetch, pace)
 
 
 def build_broker(

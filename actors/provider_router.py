@@ -7,20 +7,27 @@ from typing import Any
 
 from dramatiq import Broker, GenericActor
 
+from ..domain.email import Priority
 from ..domain.errors import InvalidValueError
-from ..domain.hint import ROUTER_ACTOR, ROUTER_QUEUE, Hint
+from ..domain.hint import Hint, router_actor, router_queue
 from ..services.next_step import NextStep
 from .following import follow, may_retry
+from .order import ORDER
 
 
-def declare_router(broker: Broker, route: Callable[[Hint], NextStep]) -> Any:
+def declare_router(broker: Broker, route: Callable[[Hint], NextStep]) -> None:
     """Declare the actor that picks a provider and hands the email over.
 
-    The class is made here because its metaclass registers it at once, on the broker
-    that ``Meta`` names.
+    There is one for each priority, on a queue of its own. The class is made here
+    because its metaclass registers it at once, on the broker that ``Meta`` names.
     """
-    the_broker = broker
+    for each in Priority:
+        _declare(broker, route, each)
 
+
+def _declare(
+    the_broker: Broker, route: Callable[[Hint], NextStep], of_priority: Priority
+) -> None:
     class ProviderRouter(GenericActor):
         """Picks by preference, eligibility and health; parks what must wait."""
 
@@ -28,13 +35,12 @@ def declare_router(broker: Broker, route: Callable[[Hint], NextStep]) -> Any:
             """How Dramatiq is to run it."""
 
             broker = the_broker
-            actor_name = ROUTER_ACTOR
-            queue_name = ROUTER_QUEUE
+            actor_name = router_actor(of_priority)
+            queue_name = router_queue(of_priority)
+            priority = ORDER[of_priority]
             retry_when = may_retry
             throws = InvalidValueError
 
         def perform(self, hint: dict[str, Any]) -> None:
             """Route the email that the hint names."""
             follow(route(Hint.from_message(hint)))
-
-    return ProviderRouter

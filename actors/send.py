@@ -1,4 +1,4 @@
-"""The send actors: one for each configured provider, each on a queue of its own."""
+"""The send actors: of each configured provider one for each priority."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import dramatiq
-from dramatiq import Actor, Broker
+from dramatiq import Broker
 
+from ..domain.email import Priority
 from ..domain.errors import InvalidValueError
 from ..domain.hint import Hint, send_queue
 from ..domain.policy import Policy
 from ..services.next_step import NextStep
 from .following import follow, may_retry
+from .order import ORDER
 
 #: Time beyond the lease that an attempt may take to record what came of it.
 RECORDING_MARGIN = timedelta(seconds=60)
@@ -24,24 +26,25 @@ def declare_send(
     provider: str,
     attempt: Callable[[str, Hint], NextStep],
     policy: Policy,
-) -> Actor[..., Any]:
-    """Declare a provider's send actor."""
+) -> None:
+    """Declare a provider's send actors: one for each priority, on its own queue."""
 
-    @dramatiq.actor(
-        broker=broker,
-        actor_name=send_queue(provider),
-        queue_name=send_queue(provider),
-        min_backoff=_ms(policy.retry_first),
-        max_backoff=_ms(policy.retry_max),
-        retry_when=may_retry,
-        throws=InvalidValueError,
-        time_limit=_ms(policy.lease + RECORDING_MARGIN),
-    )
     def send(hint: dict[str, Any]) -> None:
         """Attempt the email that the hint names at this actor's provider."""
         follow(attempt(provider, Hint.from_message(hint)))
 
-    return send
+    for priority in Priority:
+        dramatiq.actor(
+            broker=broker,
+            actor_name=send_queue(provider, priority),
+            queue_name=send_queue(provider, priority),
+            priority=ORDER[priority],
+            min_backoff=_ms(policy.retry_first),
+            max_backoff=_ms(policy.retry_max),
+            retry_when=may_retry,
+            throws=InvalidValueError,
+            time_limit=_ms(policy.lease + RECORDING_MARGIN),
+        )(send)
 
 
 def _ms(duration: timedelta) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 import redis
 from dramatiq import Message
@@ -14,27 +16,44 @@ from ..domain.hint import (
     RECONCILE_ACTOR,
     RECONCILE_QUEUE,
     RELEASE_ACTOR,
-    ROUTER_ACTOR,
-    ROUTER_QUEUE,
     Hint,
+    router_actor,
+    router_queue,
     send_queue,
 )
+
+T = TypeVar("T")
 
 #: How long a failed hint keeps this process from trying Redis again, in seconds, so
 #: that an outage delays one request and not all of them.
 AWAY_S = 5.0
+
+#: It is there as long as Redis has kept what it was given: an emptied one lacks it.
+MEMORY_KEY = "postroom:remembers"
 
 
 class RedisHints:
     """Implements ``Hints`` over the broker's Redis."""
 
     def __init__(self, client: redis.Redis) -> None:
+        self._client = client
         self._broker = RedisBroker(client=client, middleware=[])
         self._away_until = 0.0
+        self._was_away = False
+
+    def has_forgotten(self) -> bool:
+        """Return whether hints may have been lost since ``remember`` was called."""
+        return self._was_away or not self._ask(lambda: self._client.exists(MEMORY_KEY))
+
+    def remember(self) -> None:
+        """Note that everything open has been offered again."""
+        self._ask(lambda: self._client.set(MEMORY_KEY, 1))
+        self._was_away = False
 
     def route(self, hint: Hint, *, delay: timedelta = timedelta(0)) -> None:
         """Offer an email to the router."""
-        self._enqueue(ROUTER_QUEUE, ROUTER_ACTOR, (hint.to_message(),), delay)
+        queue, actor = router_queue(hint.priority), router_actor(hint.priority)
+        self._enqueue(queue, actor, (hint.to_message(),), delay)
 
     def send(
         self,
@@ -44,7 +63,7 @@ class RedisHints:
         delay: timedelta = timedelta(0),
     ) -> None:
         """Offer an email to a provider's send actor."""
-        queue = send_queue(provider)
+        queue = send_queue(provider, hint.priority)
         self._enqueue(queue, queue, (hint.to_message(),), delay)
 
     def reconcile(self, email_id: str, *, delay: timedelta = timedelta(0)) -> None:
@@ -62,8 +81,6 @@ class RedisHints:
         args: tuple[object, ...],
         delay: timedelta,
     ) -> None:
-        if time.monotonic() < self._away_until:
-            raise HintError("Redis was away a moment ago")
         message: Message[None] = Message(
             queue_name=queue,
             actor_name=actor,
@@ -72,8 +89,15 @@ class RedisHints:
             options={},
         )
         delay_ms = round(delay / timedelta(milliseconds=1))
+        wait = delay_ms if delay_ms > 0 else None
+        self._ask(lambda: self._broker.enqueue(message, delay=wait))
+
+    def _ask(self, what: Callable[[], T]) -> T:
+        if time.monotonic() < self._away_until:
+            raise HintError("Redis was away a moment ago")
         try:
-            self._broker.enqueue(message, delay=delay_ms if delay_ms > 0 else None)
+            return what()
         except redis.RedisError as ex:
             self._away_until = time.monotonic() + AWAY_S
-            raise HintError(f"Redis did not take a hint for {queue}") from ex
+            self._was_away = True
+            raise HintError("Redis did not answer") from ex

@@ -8,8 +8,8 @@ from datetime import timedelta
 from ..domain.errors import HintError
 from ..domain.hint import (
     RECONCILE_QUEUE,
-    ROUTER_QUEUE,
     Hint,
+    router_queue,
     send_queue,
 )
 
@@ -24,15 +24,29 @@ class Hinted:
 
 
 class MemoryHints:
-    """Implements ``Hints`` over a list; ``away`` makes every call fail."""
+    """Implements ``Hints`` over a list; ``away`` makes every call fail.
+
+    ``forgotten`` is for a test to set, and is set by every call that fails.
+    """
 
     def __init__(self) -> None:
         self.hinted: list[Hinted] = []
         self.away = False
+        self.forgotten = False
+
+    def has_forgotten(self) -> bool:
+        """Return whether hints may have been lost since ``remember`` was called."""
+        self._reach()
+        return self.forgotten
+
+    def remember(self) -> None:
+        """Note that everything open has been offered again."""
+        self._reach()
+        self.forgotten = False
 
     def route(self, hint: Hint, *, delay: timedelta = timedelta(0)) -> None:
         """Offer an email to the router."""
-        self._put(ROUTER_QUEUE, hint, delay)
+        self._put(router_queue(hint.priority), hint, delay)
 
     def send(
         self,
@@ -42,7 +56,7 @@ class MemoryHints:
         delay: timedelta = timedelta(0),
     ) -> None:
         """Offer an email to a provider's send actor."""
-        self._put(send_queue(provider), hint, delay)
+        self._put(send_queue(provider, hint.priority), hint, delay)
 
     def reconcile(self, email_id: str, *, delay: timedelta = timedelta(0)) -> None:
         """Ask for an unknown or abandoned email to be looked at."""
@@ -53,6 +67,10 @@ class MemoryHints:
         self._put("release", provider, delay)
 
     def _put(self, queue: str, what: Hint | str, delay: timedelta) -> None:
-        if self.away:
-            raise HintError("away")
+        self._reach()
         self.hinted.append(Hinted(queue=queue, what=what, delay=delay))
+
+    def _reach(self) -> None:
+        if self.away:
+            self.forgotten = True
+            raise HintError("away")

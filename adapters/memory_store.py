@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
 
 from ..domain.change import Change
 from ..domain.email import Email
+from ..domain.lifecycle import CLAIMABLE
 
 
 class MemoryStore:
@@ -52,6 +53,13 @@ class MemoryStore:
         due.sort(key=lambda email: email.due_at or before)
         return [replace(email, content=None) for email in due[:limit]]
 
+    def waiting(self, before: datetime) -> Iterator[Email]:
+        """Give what may be claimed before an instant and is not parked."""
+        for email in self._emails.copy().values():
+            is_open = email.state in CLAIMABLE and email.due_at is not None
+            if is_open and not email.parked_for and _is_before(email, before):
+                yield replace(email, content=None)
+
     def parked(self, provider: str, *, limit: int) -> Sequence[Email]:
         """Return what is parked for a provider, oldest first."""
         found = [e for e in self._emails.copy().values() if provider in e.parked_for]
@@ -61,3 +69,7 @@ class MemoryStore:
     def is_writable(self) -> bool:
         """Return ``True``: memory is always there."""
         return True
+
+
+def _is_before(email: Email, instant: datetime) -> bool:
+    return email.not_before is not None and email.not_before < instant

@@ -32,6 +32,7 @@ from ..domain.errors import (
     StorageUnsureError,
     StoreUnavailableError,
 )
+from ..domain.lifecycle import CLAIMABLE
 from .mongo_codec import (
     CONTENT_FIELDS,
     LARGE_FIELDS,
@@ -194,6 +195,19 @@ class MongoStore:
     def due(self, before: datetime, *, limit: int) -> Sequence[Email]:
         """Return what is due, earliest first; see ``EmailStore.due``."""
         return self._find({"due_at": {"$lte": before}}, "due_at", limit)
+
+    def waiting(self, before: datetime) -> Iterator[Email]:
+        """Give what may be claimed before an instant and is not parked."""
+        query = {
+            "due_at": {"$exists": True},
+            "state": {"$in": sorted(state.value for state in CLAIMABLE)},
+            "not_before": {"$lt": before},
+            "parked_for": {"$exists": False},
+        }
+        try:
+            yield from _readable(self._emails.find(query, _NO_CONTENT).hint("due"))
+        except PyMongoError as ex:
+            raise StoreUnavailableError("find: the store did not answer") from ex
 
     def parked(self, provider: str, *, limit: int) -> Sequence[Email]:
         """Return what is parked for a provider, oldest first."""

@@ -26,7 +26,6 @@ RECONCILE_ACTOR = "reconcile"
 RELEASE_ACTOR = "release"
 
 #: Their queues. The router process serves all of these and no ``send`` queue.
-ROUTER_QUEUE = "router"
 SWEEP_QUEUE = "sweep"
 RECONCILE_QUEUE = "reconcile"
 
@@ -37,9 +36,25 @@ _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueErr
 MAX_HOPS = 3
 
 
-def send_queue(provider: str) -> str:
+#: What the names of queues and actors end with: each priority has its own, so that a
+#: backlog of one does not stand in another's way. A release without priorities wrote
+#: to the plain names.
+_ENDINGS = {Priority.HIGH: ".high", Priority.NORMAL: "", Priority.LOW: ".low"}
+
+
+def router_queue(priority: Priority) -> str:
+    """Return the name of the router's queue for a priority."""
+    return f"router{_ENDINGS[priority]}"
+
+
+def router_actor(priority: Priority) -> str:
+    """Return the name of the router's actor for a priority."""
+    return f"{ROUTER_ACTOR}{_ENDINGS[priority]}"
+
+
+def send_queue(provider: str, priority: Priority = Priority.NORMAL) -> str:
     """Return the name of a provider's queue, which is its actor's name too."""
-    return f"send.{provider}"
+    return f"send.{provider}{_ENDINGS[priority]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

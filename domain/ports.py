@@ -5,7 +5,7 @@ Each port has a real adapter and an in-memory twin that pass the same contract s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -95,6 +95,17 @@ class EmailStore(Protocol):
         """
         ...
 
+    def waiting(self, before: datetime) -> Iterator[Email]:
+        """Give what may be claimed before an instant and is not parked, in any order.
+
+        They come without their content, read bit by bit: a write to one may make it
+        come again.
+
+        Raises:
+            StoreUnavailableError: The store did not answer.
+        """
+        ...
+
     def parked(self, provider: str, *, limit: int) -> Sequence[Email]:
         """Return emails parked for a provider, oldest first, without their content.
 
@@ -113,6 +124,17 @@ class Hints(Protocol):
 
     No method raises but ``HintError``, and whoever calls can always go on without.
     """
+
+    def has_forgotten(self) -> bool:
+        """Return whether hints may have been lost since ``remember`` was called.
+
+        Redis was emptied, or could not be reached for a while.
+        """
+        ...
+
+    def remember(self) -> None:
+        """Note that everything open has been offered again."""
+        ...
 
     def route(self, hint: Hint, *, delay: timedelta = timedelta(0)) -> None:
         """Offer an email to the router."""
@@ -300,6 +322,22 @@ class Provider(Protocol):
         ...
 
 
+class Bulkhead(Protocol):
+    """Keeps one provider from holding all threads of this process."""
+
+    def enter(self, provider: str) -> timedelta | None:
+        """Take a place for one attempt, or return when to ask again.
+
+        Returns:
+            ``None`` with a place taken: ``leave`` gives it back.
+        """
+        ...
+
+    def leave(self, provider: str) -> None:
+        """Give a place back."""
+        ...
+
+
 class Heartbeats(Protocol):
     """Signs of life of the processes, so that ``/ready`` can tell what is missing."""
 
@@ -317,6 +355,7 @@ __all__ = [
     "BreakerState",
     "BreakerView",
     "Built",
+    "Bulkhead",
     "Chance",
     "Clock",
     "Denied",

@@ -21,6 +21,7 @@ from ..domain.policy import EARLY_HINT, Policy
 from ..domain.ports import (
     BreakerBoard,
     Built,
+    Bulkhead,
     Chance,
     Clock,
     Denied,
@@ -60,6 +61,7 @@ class Attempt:
     policy: Policy
     settle: Settle
     verdicts: Verdicts
+    bulkhead: Bulkhead
 
     def __call__(self, provider_name: str, hint: Hint) -> NextStep:
         """Take the email through one attempt, if this provider may have it.
@@ -68,6 +70,15 @@ class Attempt:
             StoreUnavailableError: The store went away before the claim.
             ClockUnsureError: The store's time is not known: no claims.
         """
+        wait = self.bulkhead.enter(provider_name)
+        if wait is not None:
+            return Again(delay=wait)  # no attempt: this provider has its share
+        try:
+            return self._attempt(provider_name, hint)
+        finally:
+            self.bulkhead.leave(provider_name)
+
+    def _attempt(self, provider_name: str, hint: Hint) -> NextStep:
         provider = self.providers[provider_name]
         email = self.store.load(hint.email_id)
         if email is None:

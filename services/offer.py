@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..domain.email import Email
 from ..domain.hint import Hint
 from ..domain.lifecycle import CLAIMABLE, failed, is_expired, offered
-from ..domain.policy import Policy
+from ..domain.policy import LONGEST_HINT_DELAY, Policy
 from ..domain.ports import BreakerBoard, Clock, EmailStore, Hints
 from ..domain.routing import BreakerState, ProviderProfile
 
@@ -51,7 +52,10 @@ class Offer:
             HintError: Redis is away; the next sweep goes on.
         """
         now = self.clock.now()
-        counts = {"offered": 0, "reconciled": 0, "expired": 0}
+        counts = Counter[str]()
+        if self.hints.has_forgotten():
+            counts.update(self._offer_all(now))
+            self.hints.remember()
         for email in self.store.due(now + self.horizon, limit=SWEEP_LIMIT):
             did = self._offer(email, now=now)
             if did is not None:
@@ -59,6 +63,14 @@ class Offer:
         for profile in self.profiles:
             self._wake_parked(profile.name, now=now)
         return Swept(**counts)
+
+    def _offer_all(self, now: datetime) -> Iterator[str]:
+        """Offer whatever had a hint on its way: Redis may have lost it."""
+        offered_now = set[str]()
+        for email in self.store.waiting(now + LONGEST_HINT_DELAY):
+            if email.email_id not in offered_now and self._hint(email, now=now):
+                offered_now.add(email.email_id)
+                yield "offered"
 
     def _offer(self, email: Email, *, now: datetime) -> str | None:
         if email.state not in CLAIMABLE:
@@ -68,12 +80,15 @@ class Offer:
             return "expired" if self.store.apply(change) else None
         if not _is_wanted(email, now):
             return None
+        return "offered" if self._hint(email, now=now) else None
+
+    def _hint(self, email: Email, *, now: datetime) -> bool:
         change = offered(email, now=now, policy=self.policy)
         if not self.store.apply(change):
-            return None  # somebody took it, or another sweep offered it
+            return False  # somebody took it, or another sweep offered it
         delay = max((email.not_before or now) - now, timedelta(0))
         self.hints.route(Hint.of(email), delay=delay)
-        return "offered"
+        return True
 
     def _reconcile(self, email: Email, *, now: datetime) -> str | None:
         if email.due_at is None or email.due_at > now:

@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from postroom.adapters.bulkhead import ThreadBulkhead
 from postroom.adapters.chance import SeededChance
 from postroom.adapters.clock import FakeClock
 from postroom.adapters.memory_board import MemoryBreakerBoard
 from postroom.adapters.memory_hints import MemoryHints
 from postroom.adapters.memory_store import MemoryStore
 from postroom.domain.change import Change
-from postroom.domain.email import Email
+from postroom.domain.email import Email, Priority
 from postroom.domain.errors import (
     HintError,
     PostroomError,
@@ -30,7 +31,6 @@ from postroom.domain.errors import (
 )
 from postroom.domain.hint import (
     RECONCILE_QUEUE,
-    ROUTER_QUEUE,
     Hint,
     send_queue,
 )
@@ -218,12 +218,14 @@ class Simulation:
         }
         chance, board = self.chance, self.board
         self.settle = Settle(**parts, chance=chance, board=board, profiles=profiles)
+        self.bulkhead = ThreadBulkhead(timeout=self.policy.timeout, clock=self.clock)
         self.attempt = Attempt(
             **parts,
             chance=chance,
             board=board,
             providers=providers,
             settle=self.settle,
+            bulkhead=self.bulkhead,
             verdicts=Verdicts(board=board, hints=self.hints, policy=self.policy),
         )
         self.route = Route(**parts, board=board, profiles=profiles)
@@ -267,6 +269,7 @@ class Simulation:
     def flush(self) -> None:
         """Forget all messages: FLUSHALL."""
         self.queue.clear()
+        self.hints.forgotten = True
 
     def sweep(self) -> Swept | None:
         """Sweep once, as its thread would: an outage ends it and nothing else."""
@@ -328,7 +331,7 @@ class Simulation:
         what = message.what
         if isinstance(what, Hint):
             what = Hint.from_message(what.to_message())  # as over the wire
-        if message.queue == ROUTER_QUEUE:
+        if message.queue.partition(".")[0] == "router":
             return self.route(what)
         if message.queue == RECONCILE_QUEUE:
             return self.reconcile(what)
@@ -336,7 +339,7 @@ class Simulation:
             self.release(what)
             return None
         for name in self.attempt.providers:
-            if message.queue == send_queue(name):
+            if message.queue in {send_queue(name, each) for each in Priority}:
                 return self.attempt(name, what)
         return None  # nobody serves a removed provider's queue
 

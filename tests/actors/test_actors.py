@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,9 +18,11 @@ from postroom.actors.pulse import Pulse
 from postroom.actors.reconcile import declare_reconcile, declare_release
 from postroom.actors.send import declare_send
 from postroom.actors.sweep import declare_sweep
+from postroom.actors.thread_share import ThreadShare
 from postroom.adapters.clock import SystemClock
 from postroom.adapters.heartbeats import MemoryHeartbeats
 from postroom.adapters.hints import RedisHints
+from postroom.domain.email import Priority
 from postroom.domain.errors import HintError
 from postroom.domain.hint import SWEEP_QUEUE, Hint, send_queue
 from postroom.domain.policy import Policy
@@ -234,3 +237,59 @@ def test_the_pulse_goes_on_after_a_failure_and_ends_with_the_worker(
 
 def a_message(queue: str, *args: Any) -> Message[None]:
     return Message(queue_name=queue, actor_name=queue, args=args, kwargs={}, options={})
+
+
+def test_a_backlog_of_low_priority_does_not_hold_up_high_ones(
+    broker: SteadyBroker, redis_client: redis.Redis, start: Callable[[], None]
+) -> None:
+    got: list[Priority] = []
+
+    def attempt(_provider: str, hint: Hint) -> NextStep:
+        got.append(hint.priority)
+        time.sleep(0.02)
+        return Done()
+
+    declare_send(broker, ALPHA, attempt, FAST)
+    hints = RedisHints(redis_client)
+    for _ in range(100):
+        hints.send(ALPHA, replace(a_hint(), priority=Priority.LOW))
+    start()
+    wait_until(lambda: bool(got))
+
+    hints.send(ALPHA, replace(a_hint(), priority=Priority.HIGH))
+    wait_until(lambda: Priority.HIGH in got)
+
+    assert got.index(Priority.HIGH) < 80
+    wait_until(lambda: len(got) == 101)
+
+
+def test_the_bulkhead_is_told_the_threads_of_the_process(
+    redis_client: redis.Redis,
+) -> None:
+    told: list[int] = []
+    broker = build_broker(redis_client, [ThreadShare(told.append)])
+
+    worker = Worker(broker, worker_threads=3, worker_timeout=20)
+    worker.start()
+    worker.stop(10_000)
+
+    assert told == [3]
+
+
+@pytest.mark.parametrize(
+    ("queue", "pace_ms"),
+    [
+        ("send.alpha", 20),
+        ("send.alpha.high", 20),
+        ("send.alpha.low", 100),
+        ("send.alpha.DQ", 100),
+        ("router", 20),
+        ("sweep", 100),
+    ],
+)
+def test_only_where_somebody_waits_is_a_queue_polled_often(
+    broker: SteadyBroker, queue: str, pace_ms: int
+) -> None:
+    consumer = broker.consume(queue, timeout=20)
+
+    assert consumer.timeout == pace_ms  # type: ignore[attr-defined]

@@ -14,7 +14,8 @@ from postroom.actors.following import follow, may_retry
 from postroom.actors.provider_router import declare_router
 from postroom.actors.send import declare_send
 from postroom.adapters.hints import RedisHints
-from postroom.domain.hint import Hint
+from postroom.domain.email import Priority
+from postroom.domain.hint import Hint, router_actor
 from postroom.domain.policy import Policy
 from postroom.services.next_step import Again, Dead, Done, NextStep
 from tests.builders import ALPHA, a_hint, everything_set, seconds
@@ -79,8 +80,8 @@ def test_a_hint_that_the_router_cannot_read_is_given_up_at_once(
     redis_client: redis.Redis,
 ) -> None:
     broker = build_broker(redis_client)
-    router = declare_router(broker, lambda _: Done())
-    router.send({"v": 99})
+    declare_router(broker, lambda _: Done())
+    broker.get_actor(router_actor(Priority.NORMAL)).send({"v": 99})
     worker = Worker(broker, worker_threads=1, worker_timeout=20)
     worker.start()
     try:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import redis
 from postroom.adapters import hints as hints_module
 from postroom.adapters.hints import RedisHints
 from postroom.adapters.memory_hints import Hinted, MemoryHints
+from postroom.domain.email import Priority
 from postroom.domain.errors import HintError
-from postroom.domain.hint import Hint
+from postroom.domain.hint import Hint, router_queue
 from postroom.domain.ports import Hints
 from tests.adapters.breakers.parts import impatient_client
 from tests.builders import ALPHA, ID, a_hint, everything_set, seconds
@@ -93,14 +95,16 @@ def test_what_arrives_is_the_hint_that_was_given(redis_client: redis.Redis) -> N
 
     RedisHints(redis_client).route(hint)
 
-    (message,) = messages(redis_client, "router")
+    (message,) = messages(redis_client, router_queue(hint.priority))
     assert Hint.from_message(message["args"][0]) == hint
 
 
 def test_neither_address_nor_text_gets_into_redis(redis_client: redis.Redis) -> None:
-    RedisHints(redis_client).route(Hint.of(everything_set()))
+    hint = Hint.of(everything_set())
 
-    (message,) = messages(redis_client, "router")
+    RedisHints(redis_client).route(hint)
+
+    (message,) = messages(redis_client, router_queue(hint.priority))
     for said in ("@", "Ada", "Hello", "order"):
         assert said not in json.dumps(message)
 
@@ -112,7 +116,7 @@ class TestAway:
             give(hints, "route")
             server.kill9()
 
-            with pytest.raises(HintError, match="did not take"):
+            with pytest.raises(HintError, match="did not answer"):
                 give(hints, "route")
 
             server.start()
@@ -124,7 +128,7 @@ class TestAway:
             hints = RedisHints(impatient_client(server.url))
             give(hints, "route")
             server.pause()
-            with pytest.raises(HintError, match="did not take"):
+            with pytest.raises(HintError, match="did not answer"):
                 give(hints, "route")
             begun = time.monotonic()
 
@@ -183,3 +187,76 @@ class TestTwin:
             give(hints, kind)
 
         assert hints.hinted == []
+
+
+class TestPriorities:
+    @pytest.mark.parametrize(
+        ("priority", "ending"),
+        [(Priority.HIGH, ".high"), (Priority.NORMAL, ""), (Priority.LOW, ".low")],
+    )
+    def test_each_has_queues_of_its_own(
+        self, redis_client: redis.Redis, priority: Priority, ending: str
+    ) -> None:
+        hints = RedisHints(redis_client)
+        hint = replace(a_hint(), priority=priority)
+
+        hints.route(hint)
+        hints.send(ALPHA, hint)
+
+        (routed,) = messages(redis_client, f"router{ending}")
+        (sent,) = messages(redis_client, f"send.alpha{ending}")
+        assert routed["actor_name"] == f"ProviderRouter{ending}"
+        assert sent["actor_name"] == f"send.alpha{ending}"
+
+
+@pytest.fixture(params=["memory", "redis"])
+def either(request: pytest.FixtureRequest, redis_client: redis.Redis) -> Hints:
+    if request.param == "memory":
+        return MemoryHints()
+    hints = RedisHints(redis_client)
+    hints.remember()
+    return hints
+
+
+class TestForgetting:
+    def test_nothing_is_forgotten_while_all_goes_well(self, either: Hints) -> None:
+        either.route(a_hint())
+
+        assert not either.has_forgotten()
+
+    def test_an_emptied_redis_has_forgotten_until_all_is_offered(
+        self, redis_client: redis.Redis
+    ) -> None:
+        mine, another = RedisHints(redis_client), RedisHints(redis_client)
+        mine.remember()
+        redis_client.flushall()
+
+        assert mine.has_forgotten()
+        assert another.has_forgotten()
+        mine.remember()
+        assert not another.has_forgotten()
+
+    def test_so_has_one_that_was_away_from_here(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(hints_module, "AWAY_S", 0.0)
+        with a_redis(tmp_path) as server:
+            hints = RedisHints(impatient_client(server.url))
+            hints.remember()
+            server.pause()
+            with pytest.raises(HintError):
+                hints.has_forgotten()
+            server.resume()
+
+            assert hints.has_forgotten()
+            hints.remember()
+            assert not hints.has_forgotten()
+
+    def test_the_twin_too(self) -> None:
+        hints = MemoryHints()
+        hints.away = True
+        with pytest.raises(HintError):
+            hints.route(a_hint())
+        hints.away = False
+
+        assert hints.has_forgotten()

@@ -394,6 +394,18 @@ class TestParked:
         assert all(e.content is None for e in parked)
         assert len(store.parked(ALPHA, limit=9)) == 4
 
+    def test_what_waits_is_given_however_much_there_is(self, store: EmailStore) -> None:
+        for no in range(250):
+            inserted(store, an_email(email_id=an_id(no)))
+        inserted(store, an_email(email_id=an_id(900), not_before=at(60)))
+        inserted(store, a_parked_email(ALPHA, email_id=an_id(901)))
+        inserted(store, an_email(State.SENDING, email_id=an_id(902)))
+
+        waiting = list(store.waiting(at(60)))
+
+        assert {e.email_id for e in waiting} == {an_id(no) for no in range(250)}
+        assert all(e.content is None for e in waiting)
+
     def test_what_was_let_go_is_parked_no_more(self, store: EmailStore) -> None:
         email = inserted(store, a_parked_email(ALPHA))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from postroom.domain.email import Delivery, Priority, Routing
 from postroom.domain.errors import InvalidValueError
-from postroom.domain.hint import Hint, send_queue
+from postroom.domain.hint import Hint, router_actor, router_queue, send_queue
 from postroom.domain.routing import Standing
 from tests.builders import (
     ALPHA,
@@ -160,6 +160,14 @@ def test_a_bounce_counts_a_hop_and_is_no_probe() -> None:
 def test_each_provider_has_a_queue_of_its_own() -> None:
     assert send_queue(ALPHA) == "send.alpha"
     assert send_queue(BETA) != send_queue(ALPHA)
+
+
+def test_the_plain_names_are_those_of_normal_priority() -> None:
+    assert router_queue(Priority.NORMAL) == "router"
+    assert router_actor(Priority.NORMAL) == "ProviderRouter"
+    assert len({router_queue(each) for each in Priority}) == len(Priority)
+    assert len({router_actor(each) for each in Priority}) == len(Priority)
+    assert len({send_queue(ALPHA, each) for each in Priority}) == len(Priority)
 
 
 def test_instants_keep_their_microseconds() -> None:

@@ -160,3 +160,73 @@ class TestParked:
         world.offer()
 
         assert world.hints.hinted == []
+
+
+class TestForgotten:
+    """Redis was emptied or away: hints that were on their way are lost."""
+
+    def test_all_that_had_a_hint_on_its_way_is_offered_at_once(
+        self, world: Simulation
+    ) -> None:
+        world.store.put(an_email(due_at=at(59)))
+        world.hints.forgotten = True
+
+        assert world.offer() == Swept(offered=1)
+        assert hinted(world) == [("router", 0)]
+        assert world.offer() == Swept()
+
+    def test_a_wait_that_redis_slept_is_offered_with_what_is_left_of_it(
+        self, world: Simulation
+    ) -> None:
+        world.store.put(an_email(not_before=at(20), due_at=at(80)))
+        world.hints.forgotten = True
+
+        assert world.offer() == Swept(offered=1)
+        assert hinted(world) == [("router", 20)]
+
+    @pytest.mark.parametrize(
+        "email",
+        [
+            pytest.param(an_email(not_before=at(61), due_at=at(61)), id="much-later"),
+            pytest.param(an_email(State.SENDING, due_at=at(30)), id="leased"),
+            pytest.param(an_email(State.UNKNOWN, due_at=at(30)), id="unknown"),
+            pytest.param(a_parked_email(ALPHA), id="parked"),
+            pytest.param(an_email(State.SENT), id="sent"),
+        ],
+    )
+    def test_what_had_none_is_left_alone(self, world: Simulation, email: Email) -> None:
+        world.store.put(email)
+        world.hints.forgotten = True
+
+        world.offer()
+
+        assert world.email(ID) == email
+
+    def test_a_run_that_is_cut_short_is_made_up_for(self, world: Simulation) -> None:
+        ids = world.post(3)
+        world.flush()
+        world.store.fail_before = 1
+
+        assert world.sweep() is None
+        world.run(seconds(10))
+
+        assert {world.email(email_id).state for email_id in ids} == {State.SENT}
+
+    def test_while_redis_is_away_nothing_is_written(self, world: Simulation) -> None:
+        world.store.put(an_email(due_at=at(-1)))
+        world.hints.away = True
+
+        with pytest.raises(HintError):
+            world.offer()
+
+        assert world.email(ID).offers == 0
+        world.hints.away = False
+        assert world.offer() == Swept(offered=1)
+
+    def test_a_backlog_beyond_one_sweep_is_offered_whole(
+        self, world: Simulation
+    ) -> None:
+        ids = world.post(1200)
+        world.flush()
+
+        assert world.sweep() == Swept(offered=len(ids))
