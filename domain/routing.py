@@ -144,8 +144,8 @@ class Choice:
 
     Attributes:
         provider: The one to hand it to, or ``None`` if none can have it now.
-        probe: An open provider that is due for a probe and comes before
-            ``provider``: whoever wins the right to probe goes there instead.
+        probes: Open providers that are due for a probe and come before ``provider``,
+            the one to prefer first: whoever wins the right to probe goes there.
         wait_until: With no provider: when to look again; ``None`` if nothing can
             ever carry it.
         waiting_for: With no provider: whose return would release it. Empty if it
@@ -154,7 +154,7 @@ class Choice:
     """
 
     provider: str | None
-    probe: str | None = None
+    probes: tuple[str, ...] = ()
     wait_until: datetime | None = None
     waiting_for: tuple[str, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
@@ -238,39 +238,33 @@ def choose_provider(
         for profile in profiles
     }
 
-    def rank(name: str) -> int:
-        return standing.tries.get(name, 0)  # min() is stable: ties keep their order
+    order = {name: place for place, name in enumerate(verdicts)}
+
+    def rank(name: str) -> tuple[int, int]:
+        return standing.tries.get(name, 0), order[name]
 
     able = [name for name, verdict in verdicts.items() if verdict is None]
     best = min(able, key=rank, default=None)
-    ripe = [
-        name
-        for name, verdict in verdicts.items()
-        if verdict is not None and is_ripe(verdict, now)
-    ]
-    probe = min(ripe, key=rank, default=None)
-    order = list(verdicts)
-    if probe is not None and best is not None:
-        comes_first = (rank(probe), order.index(probe)) < (
-            rank(best),
-            order.index(best),
-        )
-        if not comes_first or delivery is Delivery.AT_MOST_ONCE:
-            probe = None
-    return _choice(verdicts, best, probe, now)
+    ripe = [name for name, verdict in verdicts.items() if _is_ripe(verdict, now)]
+    probes = sorted(ripe, key=rank)
+    if best is not None:
+        is_careful = delivery is Delivery.AT_MOST_ONCE
+        first = rank(best)
+        probes = [] if is_careful else [n for n in probes if rank(n) < first]
+    return _choice(verdicts, best, tuple(probes), now)
 
 
-def is_ripe(verdict: Verdict, now: datetime) -> bool:
+def _is_ripe(verdict: Verdict | None, now: datetime) -> bool:
     """Return whether an open provider's time for a probe has come."""
-    return verdict.why is Why.BREAKER_OPEN and (
-        verdict.until is None or verdict.until <= now
-    )
+    if verdict is None or verdict.why is not Why.BREAKER_OPEN:
+        return False
+    return verdict.until is None or verdict.until <= now
 
 
 def _choice(
     verdicts: Mapping[str, Verdict | None],
     best: str | None,
-    probe: str | None,
+    probes: tuple[str, ...],
     now: datetime,
 ) -> Choice:
     told = tuple(
@@ -281,7 +275,7 @@ def _choice(
     waiting = [v for v in told if v.why in TEMPORARY]
     return Choice(
         provider=best,
-        probe=probe,
+        probes=probes,
         wait_until=(
             min(max(v.until or now + LONGEST_OFFER_WAIT, now) for v in waiting)
             if best is None and waiting

@@ -19,7 +19,6 @@ from ..domain.routing import (
     Verdict,
     Why,
     choose_provider,
-    is_ripe,
 )
 from .next_step import Dead, Done, NextStep
 
@@ -69,7 +68,7 @@ class Route:
 
     def _go(self, hint: Hint, choice: Choice, *, now: datetime) -> NextStep:
         if hint.hops < MAX_HOPS:
-            for probe in _ripe(choice, now):
+            for probe in choice.probes:
                 if self.board.elect_probe(probe, hint.email_id):
                     self.hints.send(probe, replace(hint, probe=True))
                     return Done()
@@ -154,16 +153,6 @@ class Route:
     def _hint_again(self, email: Email, *, wait: timedelta) -> None:
         if wait <= LONGEST_HINT_DELAY:
             self.hints.route(Hint.of(email), delay=max(wait, timedelta(0)))
-
-
-def _ripe(choice: Choice, now: datetime) -> list[str]:
-    """Return the open providers that may be probed now, the one to prefer first."""
-    if choice.probe is None:
-        return []
-    if choice.provider is not None:
-        return [choice.probe]
-    others = [v.provider for v in choice.verdicts if is_ripe(v, now)]
-    return [choice.probe, *(name for name in others if name != choice.probe)]
 
 
 def _able(choice: Choice) -> tuple[str, ...]:

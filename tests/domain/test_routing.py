@@ -254,48 +254,53 @@ class TestProbe:
     def test_an_open_provider_is_probed_when_its_time_has_come(self) -> None:
         choice = chosen({ALPHA: self.RIPE})
 
-        assert (choice.probe, choice.provider) == (ALPHA, BETA)
+        assert (choice.probes, choice.provider) == ((ALPHA,), BETA)
 
     def test_not_before_its_time(self) -> None:
-        assert chosen({ALPHA: an_open_breaker(retry_at=at(1))}).probe is None
+        assert chosen({ALPHA: an_open_breaker(retry_at=at(1))}).probes == ()
 
     def test_a_time_that_nobody_knows_has_come(self) -> None:
         health = Health(state=BreakerState.HALF_OPEN)
 
-        assert chosen({ALPHA: health}).probe == ALPHA
+        assert chosen({ALPHA: health}).probes == (ALPHA,)
 
     def test_one_that_would_not_go_first_is_not_probed(self) -> None:
-        assert chosen({BETA: self.RIPE}).probe is None
+        assert chosen({BETA: self.RIPE}).probes == ()
 
     def test_one_with_more_attempts_is_not_probed(self) -> None:
         standing = Standing(tries={ALPHA: 1})
 
-        assert chosen({ALPHA: self.RIPE}, standing).probe is None
+        assert chosen({ALPHA: self.RIPE}, standing).probes == ()
 
     def test_with_nobody_else_it_is_probed_and_waited_for(self) -> None:
         choice = chosen({ALPHA: self.RIPE, BETA: an_open_breaker()})
 
-        assert choice.probe == ALPHA
+        assert choice.probes == (ALPHA,)
         assert choice.wait_until == NOW
+
+    def test_with_nobody_else_all_whose_time_has_come_may_be_probed(self) -> None:
+        choice = chosen({ALPHA: self.RIPE, BETA: self.RIPE}, Standing(tries={ALPHA: 1}))
+
+        assert choice.probes == (BETA, ALPHA)
 
     def test_a_drained_one_is_never_probed(self) -> None:
         health = Health(state=BreakerState.OPEN, retry_at=NOW, drained=True)
 
-        assert chosen({ALPHA: health}).probe is None
+        assert chosen({ALPHA: health}).probes == ()
 
     @pytest.mark.parametrize(
-        ("beta", "probe"),
+        ("beta", "probes"),
         [
-            pytest.param(Health(), None, id="somebody-else-can"),
-            pytest.param(an_open_breaker(), ALPHA, id="nobody-else-can"),
+            pytest.param(Health(), (), id="somebody-else-can"),
+            pytest.param(an_open_breaker(), (ALPHA,), id="nobody-else-can"),
         ],
     )
     def test_an_email_that_must_not_go_out_twice_is_the_last_to_probe(
-        self, beta: Health, probe: str | None
+        self, beta: Health, probes: tuple[str, ...]
     ) -> None:
         choice = chosen({ALPHA: self.RIPE, BETA: beta}, delivery=Delivery.AT_MOST_ONCE)
 
-        assert choice.probe == probe
+        assert choice.probes == probes
 
 
 NAMES = st.sampled_from([ALPHA, BETA, GAMMA])
@@ -378,8 +383,8 @@ def test_whatever_the_facts_a_choice_is_sound(
         assert None not in verdicts.values()
         may_pass = [v for v in verdicts.values() if v and v.why in TEMPORARY]
         assert (choice.wait_until is not None) is bool(may_pass)
-    if choice.probe is not None:
-        probed = verdicts[choice.probe]
+    for probe in choice.probes:
+        probed = verdicts[probe]
         assert probed is not None
         assert probed.why is Why.BREAKER_OPEN
         assert probed.until is None or probed.until <= NOW
