@@ -12,7 +12,7 @@ import redis
 from postroom.actors.broker import build_broker
 from postroom.actors.graceful_stop import GracefulStop
 
-#: Longer than the time between two signals of one stop, in seconds.
+#: Long enough for further signals to come meanwhile, in seconds.
 HOLD_S = 3.0
 
 
