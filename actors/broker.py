@@ -15,6 +15,7 @@ from dramatiq.middleware import CurrentMessage, Middleware, Retries, TimeLimit
 from periodiq import PeriodiqMiddleware
 
 from ..domain.hint import RECONCILE_QUEUE, SWEEP_QUEUE
+from .message import is_message
 
 log = structlog.get_logger()
 
@@ -36,10 +37,11 @@ UNHURRIED_ENDINGS = (".DQ", ".low")
 
 
 class SteadyBroker(RedisBroker):
-    """A Redis broker whose clock does not stop when Redis is away for a tick.
+    """A Redis broker that neither an outage nor a broken message can upset.
 
     periodiq ends when an enqueue fails. A missed sweep is made up by the next one,
-    so it may fail quietly; any other enqueue still raises.
+    so it may fail quietly; any other enqueue still raises. And a consumer that
+    fetches what is no message would drop all that it fetched with it.
     """
 
     def enqueue(
@@ -67,6 +69,39 @@ class SteadyBroker(RedisBroker):
         unhurried = queue_name.endswith(UNHURRIED_ENDINGS) or queue_name in UNHURRIED
         pace = max(timeout, UNHURRIED_MS) if unhurried else timeout
         return super().consume(queue_name, prefetch, pace)
+
+    def do_fetch(self, queue_name: str, prefetch: int) -> list[bytes | None]:
+        """Fetch messages as Dramatiq's script does, without what is none.
+
+        Args:
+            queue_name: Of the queue, or of its delay queue (``.DQ``).
+            prefetch: At most so many.
+        """
+        fetch = self._dispatch("fetch")  # type: ignore[no-untyped-call]
+        fetched: list[bytes | None] = fetch(queue_name, prefetch)
+        broken = {
+            data
+            for data in fetched
+            if data is not None and not is_message(data, queue_name=queue_name)
+        }
+        if not broken:
+            return fetched
+        # Their content stays out of the log: nobody knows what it is.
+        log.error("message.unreadable", queue=queue_name, count=len(broken))
+        try:
+            self._discard(queue_name, broken)
+        except redis.RedisError:
+            log.warning("message.not_discarded", queue=queue_name)
+        return [data for data in fetched if data not in broken]
+
+    def _discard(self, queue_name: str, broken: set[bytes]) -> None:
+        """Remove fetched bytes that do not say under which id they were kept."""
+        acks = f"{self.namespace}:__acks__.{self.broker_id}.{queue_name}"
+        fetched_ids = list(self.client.smembers(acks))
+        kept = self.client.hmget(f"{self.namespace}:{queue_name}.msgs", fetched_ids)
+        for message_id, data in zip(fetched_ids, kept, strict=True):
+            if data in broken:
+                self.do_ack(queue_name, message_id)
 
 
 def build_broker(
