@@ -48,14 +48,14 @@ def may_retry(retries: int, exception: BaseException) -> bool:
         exception: What the actor raised.
     """
     del retries
-    if isinstance(exception, Retry):
-        return True
     message = CurrentMessage.get_current_message()
     if message is None:
-        return False
-    unexpected = int(message.options.get("unexpected", 0)) + 1
-    message.options["unexpected"] = unexpected
+        return isinstance(exception, Retry)
     # The middleware has just put the whole traceback there, which goes to Redis: the
     # words of an exception may hold an address. The log has it all, redacted.
     message.options["traceback"] = type(exception).__name__
+    if isinstance(exception, Retry):
+        return True
+    unexpected = int(message.options.get("unexpected", 0)) + 1
+    message.options["unexpected"] = unexpected
     return unexpected <= MOST_UNEXPECTED

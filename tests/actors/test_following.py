@@ -74,6 +74,7 @@ def test_no_word_of_an_exception_gets_into_redis(
     kept = everything_in(redis_client)
     assert "ada@" not in kept
     assert "Hello" not in kept
+    assert "Traceback" not in kept
 
 
 def test_a_hint_that_the_router_cannot_read_is_given_up_at_once(
