@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 from ..domain.change import Change
-from ..domain.email import Email
-from ..domain.lifecycle import CLAIMABLE
+from ..domain.email import CLAIMABLE, Email
 
 
 class MemoryStore:

@@ -26,13 +26,12 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from ..domain.change import Change
-from ..domain.email import Email
+from ..domain.email import CLAIMABLE, Email
 from ..domain.errors import (
     NotStoredError,
     StorageUnsureError,
     StoreUnavailableError,
 )
-from ..domain.lifecycle import CLAIMABLE
 from .mongo_codec import (
     CONTENT_FIELDS,
     LARGE_FIELDS,

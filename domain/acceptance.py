@@ -15,8 +15,8 @@ from .email import (
     State,
     WaitingFor,
 )
-from .lifecycle import due_after
 from .policy import Policy
+from .times import due_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

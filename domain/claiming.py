@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .attempts import retry_at, standing_of
-from .email import Email
-from .lifecycle import CLAIMABLE, is_expired
+from .email import CLAIMABLE, Email
 from .policy import Policy
 from .routing import INELIGIBLE, Health, ProviderProfile, judge
+from .times import is_expired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,10 @@ FINAL_STATES = frozenset(
 )
 
 
+#: States from which an email may be claimed.
+CLAIMABLE = frozenset({State.SCHEDULED, State.QUEUED})
+
+
 class Delivery(StrEnum):
     """What the client prefers when nobody can know whether an email went out."""
 

@@ -15,6 +15,7 @@ from typing import Any
 from .attempts import maybe_out
 from .change import Change, Guard
 from .email import (
+    CLAIMABLE,
     FINAL_STATES,
     Attempt,
     Delivery,
@@ -25,11 +26,9 @@ from .email import (
     WaitingFor,
 )
 from .errors import ForbiddenTransitionError
-from .policy import LONGEST_HINT_DELAY, LONGEST_OFFER_WAIT, Policy
+from .policy import LONGEST_OFFER_WAIT, Policy
 from .recipients import given_up, has
-
-#: States from which an email may be claimed.
-CLAIMABLE = frozenset({State.SCHEDULED, State.QUEUED})
+from .times import due_after
 
 #: Every edge of the lifecycle. From a final state ``sent`` is a late acceptance, and
 #: ``queued`` a redrive.
@@ -324,32 +323,6 @@ def offered(email: Email, *, now: datetime, policy: Policy) -> Change:
     return Change(guard=guard, before=email, after=after)
 
 
-def due_after(not_before: datetime, *, wait: timedelta, policy: Policy) -> datetime:
-    """Return when the sweep shall look at an email that waits until ``not_before``.
-
-    A short wait has a hint on its way, which gets the grace; a long one has none.
-    """
-    hinted = wait <= LONGEST_HINT_DELAY
-    return not_before + policy.sweep_grace if hinted else not_before
-
-
-def is_expired(email: Email, *, now: datetime, policy: Policy) -> bool:
-    """Return whether a waiting email is too old to be sent.
-
-    An email that is being sent, or may be out, never expires.
-    """
-    return email.state in CLAIMABLE and is_too_old(email, now=now, policy=policy)
-
-
-def is_too_old(email: Email, *, now: datetime, policy: Policy) -> bool:
-    """Return whether an email has passed its age, whatever its state.
-
-    Age counts from when it first became due, or from the last redrive.
-    """
-    born = email.redriven_at or email.first_due_at
-    return now - born > policy.max_age
-
-
 def _require_redrivable(email: Email, *, force: bool) -> None:
     if email.erased_at is not None:
         raise ForbiddenTransitionError("its content was erased")
@@ -404,16 +377,11 @@ def _require(email: Email, to: State) -> None:
 
 
 __all__ = [
-    "CLAIMABLE",
     "EDGES",
-    "FINAL_STATES",
     "claim",
     "corrected",
-    "due_after",
     "ended",
     "failed",
-    "is_expired",
-    "is_too_old",
     "offered",
     "park",
     "queued",

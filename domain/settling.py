@@ -35,6 +35,7 @@ from .outcome import (
 from .policy import Policy
 from .recipients import told
 from .retry import at_least, next_delay
+from .times import is_too_old
 
 #: The wait for word of an unknown attempt doubles up to this often: no date of a
 #: longer one could be written down.
@@ -187,7 +188,7 @@ def _again(
     }
     if any(ready[name] == now and tries.get(name, 0) < here for name in ready):
         return lifecycle.queued(email, now=now, wait=timedelta(0), policy=policy)
-    if lifecycle.is_too_old(email, now=now, policy=policy):
+    if is_too_old(email, now=now, policy=policy):
         return lifecycle.failed(email, reason="expired", now=now)
     least = _delay(email, attempt.provider, result, policy=policy)
     until = max(min(ready.values()), now + least)

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..domain.email import Email
+from ..domain.email import CLAIMABLE, Email
 from ..domain.hint import Hint
-from ..domain.lifecycle import CLAIMABLE, failed, is_expired, offered
+from ..domain.lifecycle import failed, offered
 from ..domain.policy import LONGEST_HINT_DELAY, Policy
 from ..domain.ports import BreakerBoard, Clock, EmailStore, Hints
 from ..domain.routing import BreakerState, ProviderProfile
+from ..domain.times import is_expired
 
 #: Emails that one sweep reads at most; the next sweep goes on from there.
 SWEEP_LIMIT = 1_000

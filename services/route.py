@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..domain.change import Change
-from ..domain.email import Email, WaitingFor
+from ..domain.email import CLAIMABLE, Email, WaitingFor
 from ..domain.errors import HintError
 from ..domain.hint import MAX_HOPS, Hint
-from ..domain.lifecycle import CLAIMABLE, failed, is_expired, park, queued
+from ..domain.lifecycle import failed, park, queued
 from ..domain.policy import LONGEST_HINT_DELAY, Policy
 from ..domain.ports import BreakerBoard, Clock, EmailStore, Hints
 from ..domain.routing import (
@@ -20,6 +20,7 @@ from ..domain.routing import (
     Why,
     choose_provider,
 )
+from ..domain.times import is_expired
 from .next_step import Dead, Done, NextStep
 
 #: Reasons that end at a time of their own, and not when an operator says so.

@@ -14,8 +14,7 @@ from postroom.adapters.mongo_codec import to_document, to_filter
 from postroom.adapters.mongo_store import LARGEST_INLINE, MongoStore
 from postroom.domain import lifecycle
 from postroom.domain.change import Change, Guard
-from postroom.domain.email import Attachment, Email, RecipientState, State
-from postroom.domain.lifecycle import CLAIMABLE
+from postroom.domain.email import CLAIMABLE, Attachment, Email, RecipientState, State
 from postroom.domain.ports import EmailStore
 from postroom.domain.settling import record
 from tests.adapters.breakers.parts import at_once

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from postroom.domain import lifecycle
 from postroom.domain.change import Change, Guard
-from postroom.domain.email import Email, RecipientState, State
+from postroom.domain.email import CLAIMABLE, Email, RecipientState, State
 from postroom.domain.errors import ForbiddenTransitionError
-from postroom.domain.lifecycle import CLAIMABLE
 from tests.builders import (
     ALPHA,
     ID,

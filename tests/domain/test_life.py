@@ -14,11 +14,12 @@ from hypothesis.stateful import (
 
 from postroom.domain import lifecycle
 from postroom.domain.change import Change
-from postroom.domain.email import Delivery, Email, State
+from postroom.domain.email import CLAIMABLE, Delivery, Email, State
 from postroom.domain.errors import ForbiddenTransitionError
 from postroom.domain.outcome import OutcomeWord
 from postroom.domain.policy import Policy
 from postroom.domain.settling import lapse, record
+from postroom.domain.times import is_expired
 from tests.builders import ALPHA, BETA, NOW, OUTCOMES, a_result, an_email, seconds
 
 POLICY = Policy(max_unknown=2)
@@ -116,7 +117,7 @@ class Life(RuleBasedStateMachine):
         self._write(
             lambda email: (
                 lifecycle.failed(email, reason="expired", now=self.now)
-                if lifecycle.is_expired(email, now=self.now, policy=POLICY)
+                if is_expired(email, now=self.now, policy=POLICY)
                 else None
             ),
             back,
@@ -157,7 +158,7 @@ class Life(RuleBasedStateMachine):
             assert after.possible_duplicates[-1].earlier == may_be_out
         unknowns = [a for a in before.attempts if a.outcome is OutcomeWord.UNKNOWN]
         assert len(unknowns) <= POLICY.max_unknown
-        assert before.state in lifecycle.CLAIMABLE
+        assert before.state in CLAIMABLE
         assert not any(a.outcome is OutcomeWord.ACCEPTED for a in before.attempts)
 
     @invariant()

@@ -10,10 +10,19 @@ from _pytest.mark import ParameterSet
 
 from postroom.domain import lifecycle
 from postroom.domain.change import Change
-from postroom.domain.email import Delivery, Email, RecipientState, State, WaitingFor
+from postroom.domain.email import (
+    CLAIMABLE,
+    FINAL_STATES,
+    Delivery,
+    Email,
+    RecipientState,
+    State,
+    WaitingFor,
+)
 from postroom.domain.errors import ForbiddenTransitionError
-from postroom.domain.lifecycle import CLAIMABLE, EDGES, FINAL_STATES
+from postroom.domain.lifecycle import EDGES
 from postroom.domain.policy import LONGEST_OFFER_WAIT
+from postroom.domain.times import is_expired, is_too_old
 from tests.builders import (
     ALPHA,
     BETA,
@@ -465,17 +474,17 @@ class TestAge:
     def test_it_counts_from_the_first_due_instant(self) -> None:
         email = an_email(first_due_at=NOW - POLICY.max_age)
 
-        assert not lifecycle.is_expired(email, now=NOW, policy=POLICY)
-        assert lifecycle.is_expired(email, now=at(1), policy=POLICY)
+        assert not is_expired(email, now=NOW, policy=POLICY)
+        assert is_expired(email, now=at(1), policy=POLICY)
 
     def test_a_redrive_starts_it_anew(self) -> None:
         email = an_email(first_due_at=NOW - 9 * POLICY.max_age, redriven_at=NOW)
 
-        assert not lifecycle.is_expired(email, now=at(1), policy=POLICY)
+        assert not is_expired(email, now=at(1), policy=POLICY)
 
     @pytest.mark.parametrize("state", set(State) - CLAIMABLE)
     def test_nothing_expires_that_is_in_hand_or_may_be_out(self, state: State) -> None:
         email = an_email(state, first_due_at=NOW - 9 * POLICY.max_age)
 
-        assert lifecycle.is_too_old(email, now=NOW, policy=POLICY)
-        assert not lifecycle.is_expired(email, now=NOW, policy=POLICY)
+        assert is_too_old(email, now=NOW, policy=POLICY)
+        assert not is_expired(email, now=NOW, policy=POLICY)
