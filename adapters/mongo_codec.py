@@ -37,6 +37,8 @@ _MUTABLE = (
     "reason",
     "reason_detail",
     "waiting_for",
+    "scheduled_at",
+    "first_due_at",
     "parked_for",
     "not_before",
     "due_at",
@@ -90,10 +92,9 @@ def to_document(email: Email) -> dict[str, Any]:
         "attempts": [_plain(a) for a in email.attempts],
         "possible_duplicates": [_plain(d) for d in email.possible_duplicates],
         "created_at": email.created_at,
-        "first_due_at": email.first_due_at,
         "v": email.v,
     }
-    for name in ("provider", "scheduled_at", *_MUTABLE):
+    for name in ("provider", *_MUTABLE):
         value = _value(getattr(email, name))
         if value not in (None, []):
             document[name] = value

@@ -18,7 +18,6 @@ from .email import (
     CLAIMABLE,
     FINAL_STATES,
     Attempt,
-    Delivery,
     Email,
     PossibleDuplicate,
     RecipientState,
@@ -33,12 +32,18 @@ from .times import due_after
 #: Every edge of the lifecycle. From a final state ``sent`` is a late acceptance, and
 #: ``queued`` a redrive.
 EDGES: dict[State, frozenset[State]] = {
-    State.SCHEDULED: frozenset({State.QUEUED, State.SENDING, State.FAILED}),
-    State.QUEUED: frozenset({State.QUEUED, State.SENDING, State.SENT, State.FAILED}),
+    State.SCHEDULED: frozenset(
+        {State.SCHEDULED, State.QUEUED, State.SENDING, State.FAILED, State.CANCELLED},
+    ),
+    State.QUEUED: frozenset(
+        {State.QUEUED, State.SENDING, State.SENT, State.FAILED, State.CANCELLED},
+    ),
     State.SENDING: frozenset(
         {State.SENDING, State.SENT, State.QUEUED, State.UNKNOWN, State.FAILED},
     ),
-    State.UNKNOWN: frozenset({State.UNKNOWN, State.SENT, State.QUEUED, State.FAILED}),
+    State.UNKNOWN: frozenset(
+        {State.UNKNOWN, State.SENT, State.QUEUED, State.FAILED, State.CANCELLED},
+    ),
     State.SENT: frozenset({State.SENT, State.QUEUED}),
     State.FAILED: frozenset({State.FAILED, State.SENT, State.QUEUED}),
     State.CANCELLED: frozenset({State.CANCELLED, State.SENT}),
@@ -112,7 +117,7 @@ def sent(email: Email, *, now: datetime) -> Change:
     """
     settled = given_up(email, reason=email.reason or "refused")
     is_dead = has(settled.recipients, RecipientState.REFUSED)
-    return _change(
+    return move(
         email,
         State.SENT,
         now=now,
@@ -149,7 +154,7 @@ def queued(
     if email.is_final:
         raise ForbiddenTransitionError(f"{email.state} waits for no attempt")
     not_before = now + wait
-    return _change(
+    return move(
         email,
         State.QUEUED,
         now=now,
@@ -185,7 +190,7 @@ def park(
     """
     _require_claimable(email)
     not_before = max(until, now)
-    return _change(
+    return move(
         email,
         State.QUEUED,
         now=now,
@@ -209,7 +214,7 @@ def unknown(email: Email, *, now: datetime, until: datetime | None) -> Change:
         until: When to stop waiting for word of it; ``None`` holds it until an event
             or an operator settles it.
     """
-    return _change(
+    return move(
         email,
         State.UNKNOWN,
         now=now,
@@ -240,7 +245,7 @@ def failed(email: Email, *, reason: str, now: datetime, detail: str = "") -> Cha
     if has(email.recipients, RecipientState.ACCEPTED):
         change = sent(given_up(email, reason=reason), now=now)
         return replace(change, before=email)
-    return _change(
+    return move(
         email,
         State.FAILED,
         now=now,
@@ -249,48 +254,6 @@ def failed(email: Email, *, reason: str, now: datetime, detail: str = "") -> Cha
         not_before=None,
         due_at=None,
         dead_at=now,
-    )
-
-
-def redriven(
-    email: Email, *, now: datetime, policy: Policy, force: bool = False
-) -> Change:
-    """Let a dead letter go again, with a full share of attempts and a new age.
-
-    Its refused recipients are pending again.
-
-    Args:
-        email: A dead letter, or unknown.
-        now: The store's time.
-        policy: Gives the sweep's grace.
-        force: Whether one that may be out already is to be sent again.
-
-    Raises:
-        ForbiddenTransitionError: It is no dead letter, its content is erased, or it
-            may be out and ``force`` was not said.
-    """
-    _require_redrivable(email, force=force)
-    recipients = tuple(
-        replace(r, state=RecipientState.PENDING, code=None)
-        if r.state is RecipientState.REFUSED
-        else r
-        for r in email.recipients
-    )
-    return _change(
-        email,
-        State.QUEUED,
-        now=now,
-        recipients=recipients,
-        reason=None,
-        reason_detail=None,
-        not_before=now,
-        due_at=now + policy.sweep_grace,
-        round=email.round + 1,
-        first_round=email.round + 1,
-        redriven_at=now,
-        redrives=email.redrives + 1,
-        dead_at=None,
-        sent_at=None,
     )
 
 
@@ -323,17 +286,18 @@ def offered(email: Email, *, now: datetime, policy: Policy) -> Change:
     return Change(guard=guard, before=email, after=after)
 
 
-def _require_redrivable(email: Email, *, force: bool) -> None:
-    if email.erased_at is not None:
-        raise ForbiddenTransitionError("its content was erased")
-    if email.dead_at is None and email.state is not State.UNKNOWN:
-        raise ForbiddenTransitionError(f"{email.state} is no dead letter")
-    is_unsure = email.delivery is Delivery.AT_MOST_ONCE and bool(maybe_out(email))
-    if not force and (email.state is State.UNKNOWN or is_unsure):
-        raise ForbiddenTransitionError("it may be out already: say force to send again")
+def move(email: Email, to: State, *, now: datetime, **values: Any) -> Change:
+    """Return the guarded write of a move along an edge.
 
+    Args:
+        email: As read.
+        to: The state it goes to.
+        now: The store's time.
+        values: What else becomes of its fields.
 
-def _change(email: Email, to: State, *, now: datetime, **values: Any) -> Change:
+    Raises:
+        ForbiddenTransitionError: The lifecycle has no such edge.
+    """
     _require(email, to)
     return Change(
         guard=_guard(email),
@@ -382,10 +346,10 @@ __all__ = [
     "corrected",
     "ended",
     "failed",
+    "move",
     "offered",
     "park",
     "queued",
-    "redriven",
     "sent",
     "unknown",
 ]

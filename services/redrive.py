@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..domain.email import Email
 from ..domain.errors import EmailNotFoundError, HintError
 from ..domain.hint import Hint
-from ..domain.lifecycle import redriven
+from ..domain.interventions import redriven
 from ..domain.policy import Policy
 from ..domain.ports import Clock, EmailStore, Hints
 

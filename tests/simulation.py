@@ -40,12 +40,14 @@ from postroom.domain.ports import Built, EmailStore
 from postroom.domain.routing import ProviderProfile
 from postroom.services.accept import Accept
 from postroom.services.attempt import Attempt
+from postroom.services.cancel import Cancel
 from postroom.services.health import Verdicts
 from postroom.services.next_step import Again, Dead, NextStep
 from postroom.services.offer import Offer, Swept
 from postroom.services.reconcile import Reconcile
 from postroom.services.redrive import Redrive
 from postroom.services.release import Release
+from postroom.services.reschedule import Reschedule
 from postroom.services.route import Route
 from postroom.services.settle import Settle
 from tests.builders import ALPHA, BETA, NOW, a_new_email, a_profile, seconds
@@ -233,6 +235,8 @@ class Simulation:
         self.reconcile = Reconcile(**parts)
         self.release = Release(**parts, board=board)
         self.redrive = Redrive(**parts)
+        self.cancel = Cancel(store=self.store, clock=self.clock)
+        self.reschedule = Reschedule(**parts)
         self.accept = Accept(**parts, chance=chance, profiles=profiles)
 
     # What clients and time do.

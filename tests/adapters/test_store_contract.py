@@ -12,7 +12,7 @@ from pymongo.database import Database
 from postroom.adapters.memory_store import MemoryStore
 from postroom.adapters.mongo_codec import to_document, to_filter
 from postroom.adapters.mongo_store import LARGEST_INLINE, MongoStore
-from postroom.domain import lifecycle
+from postroom.domain import interventions, lifecycle
 from postroom.domain.change import Change, Guard
 from postroom.domain.email import CLAIMABLE, Attachment, Email, RecipientState, State
 from postroom.domain.ports import EmailStore
@@ -205,7 +205,7 @@ class TestApply:
             ),
             lambda e: a_claim(e, "newer"),
             lambda e: lifecycle.failed(e, reason="expired", now=NOW, detail="old"),
-            lambda e: lifecycle.redriven(e, now=NOW, policy=POLICY),
+            lambda e: interventions.redriven(e, now=NOW, policy=POLICY),
             lambda e: a_claim(e, "newest"),
             lambda e: lifecycle.sent(e, now=NOW),
             lambda e: lifecycle.corrected(e, now=NOW),

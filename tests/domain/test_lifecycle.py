@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from _pytest.mark import ParameterSet
 
-from postroom.domain import lifecycle
+from postroom.domain import interventions, lifecycle
 from postroom.domain.change import Change
 from postroom.domain.email import (
     CLAIMABLE,
     FINAL_STATES,
-    Delivery,
     Email,
     RecipientState,
     State,
@@ -72,7 +71,17 @@ def _sent(email: Email) -> Change:
 
 
 def _redriven(email: Email) -> Change:
-    return lifecycle.redriven(email, now=NOW, policy=POLICY)
+    return interventions.redriven(email, now=NOW, policy=POLICY)
+
+
+def _cancelled(email: Email) -> Change:
+    return interventions.cancelled(email, now=NOW, force=True)
+
+
+def _rescheduled(email: Email) -> Change:
+    waiting = replace(email, not_before=at(60))
+    change = interventions.rescheduled(waiting, to=at(90), now=NOW, policy=POLICY)
+    return replace(change, before=email)
 
 
 def _unknown(email: Email) -> Change:
@@ -99,6 +108,12 @@ TRANSITIONS: dict[str, tuple[Transition, State, frozenset[State]]] = {
         frozenset(State) - {State.SCHEDULED, State.SUPPRESSED},
     ),
     "redriven": (_redriven, State.QUEUED, frozenset({State.SENT, State.FAILED})),
+    "cancelled": (
+        _cancelled,
+        State.CANCELLED,
+        frozenset({*CLAIMABLE, State.UNKNOWN}),
+    ),
+    "rescheduled": (_rescheduled, State.SCHEDULED, frozenset({State.SCHEDULED})),
     "unknown": (_unknown, State.UNKNOWN, frozenset({State.SENDING, State.UNKNOWN})),
 }
 
@@ -280,50 +295,6 @@ class TestFailed:
         assert change.after.state is State.SENT
         assert [r.code for r in change.after.recipients] == ["451", "expired", None]
         assert change.after.dead_at == NOW
-
-
-class TestRedriven:
-    def test_it_has_a_new_age_and_a_full_share(self) -> None:
-        email = an_email(State.FAILED, reason="refused", round=3)
-
-        after = _redriven(email).after
-
-        assert (after.not_before, after.due_at) == (NOW, NOW + POLICY.sweep_grace)
-        assert (after.round, after.first_round, after.redrives) == (4, 4, 1)
-        assert after.redriven_at == NOW
-        assert (after.reason, after.dead_at, after.final_at) == (None, None, None)
-
-    def test_refused_recipients_are_pending_again(self) -> None:
-        words = (RecipientState.REFUSED, RecipientState.ACCEPTED)
-        recipients = tuple(a_recipient(state=word) for word in words)
-        email = an_email(State.SENT, recipients=recipients, dead_at=NOW)
-
-        after = _redriven(email).after
-
-        assert [r.state for r in after.recipients] == ["pending", "accepted"]
-
-    def test_what_is_erased_cannot_go_again(self) -> None:
-        with pytest.raises(ForbiddenTransitionError, match="erased"):
-            _redriven(an_email(State.FAILED, erased_at=NOW))
-
-    def test_an_unknown_one_goes_again_only_by_force(self) -> None:
-        held = an_email(State.UNKNOWN)
-        with pytest.raises(ForbiddenTransitionError, match="may be out"):
-            _redriven(held)
-
-        change = lifecycle.redriven(held, now=NOW, policy=POLICY, force=True)
-
-        assert change.after.state is State.QUEUED
-
-    def test_once_only_mail_that_may_be_out_goes_again_only_by_force(self) -> None:
-        unsure = an_email(
-            State.FAILED,
-            delivery=Delivery.AT_MOST_ONCE,
-            attempts=(an_attempt(UNSURE_REFUSAL),),
-        )
-
-        with pytest.raises(ForbiddenTransitionError, match="may be out"):
-            _redriven(unsure)
 
 
 class TestFinalAt:

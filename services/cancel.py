@@ -1,0 +1,39 @@
+"""Cancel an email while nothing of it was sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..domain.email import Email
+from ..domain.errors import EmailNotFoundError
+from ..domain.interventions import cancelled
+from ..domain.ports import Clock, EmailStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Take an email back, in one guarded write: no claim can come between."""
+
+    store: EmailStore
+    clock: Clock
+
+    def __call__(self, email_id: str, *, force: bool = False) -> Email:
+        """Cancel one email.
+
+        Args:
+            email_id: Which.
+            force: Whether one that may be out already is to be cancelled all the same.
+
+        Raises:
+            EmailNotFoundError: There is none of that id.
+            ForbiddenTransitionError: It is being sent or settled; the message says
+                which.
+            StoreUnavailableError: The store did not answer; it may be cancelled.
+        """
+        while True:
+            email = self.store.load(email_id)
+            if email is None:
+                raise EmailNotFoundError(f"there is no email {email_id}")
+            change = cancelled(email, now=self.clock.now(), force=force)
+            if self.store.apply(change):
+                return change.after

@@ -1,0 +1,141 @@
+"""What clients and operators may do to an email, and when they may not."""
+
+from datetime import timedelta
+
+import pytest
+
+from postroom.domain.change import Change
+from postroom.domain.email import Delivery, Email, RecipientState, State, WaitingFor
+from postroom.domain.errors import ForbiddenTransitionError
+from postroom.domain.interventions import cancelled, redriven, rescheduled
+from tests.builders import (
+    NOW,
+    POLICY,
+    REFUSED_FOR_NOW,
+    UNSURE_REFUSAL,
+    a_parked_email,
+    a_recipient,
+    an_attempt,
+    an_email,
+    at,
+)
+
+
+def _redriven(email: Email) -> Change:
+    return redriven(email, now=NOW, policy=POLICY)
+
+
+class TestRedriven:
+    def test_it_has_a_new_age_and_a_full_share(self) -> None:
+        email = an_email(State.FAILED, reason="refused", round=3)
+
+        after = _redriven(email).after
+
+        assert (after.not_before, after.due_at) == (NOW, NOW + POLICY.sweep_grace)
+        assert (after.round, after.first_round, after.redrives) == (4, 4, 1)
+        assert after.redriven_at == NOW
+        assert (after.reason, after.dead_at, after.final_at) == (None, None, None)
+
+    def test_refused_recipients_are_pending_again(self) -> None:
+        words = (RecipientState.REFUSED, RecipientState.ACCEPTED)
+        recipients = tuple(a_recipient(state=word) for word in words)
+        email = an_email(State.SENT, recipients=recipients, dead_at=NOW)
+
+        after = _redriven(email).after
+
+        assert [r.state for r in after.recipients] == ["pending", "accepted"]
+
+    def test_what_is_erased_cannot_go_again(self) -> None:
+        with pytest.raises(ForbiddenTransitionError, match="erased"):
+            _redriven(an_email(State.FAILED, erased_at=NOW))
+
+    def test_an_unknown_one_goes_again_only_by_force(self) -> None:
+        held = an_email(State.UNKNOWN)
+        with pytest.raises(ForbiddenTransitionError, match="may be out"):
+            _redriven(held)
+
+        change = redriven(held, now=NOW, policy=POLICY, force=True)
+
+        assert change.after.state is State.QUEUED
+
+    def test_once_only_mail_that_may_be_out_goes_again_only_by_force(self) -> None:
+        unsure = an_email(
+            State.FAILED,
+            delivery=Delivery.AT_MOST_ONCE,
+            attempts=(an_attempt(UNSURE_REFUSAL),),
+        )
+
+        with pytest.raises(ForbiddenTransitionError, match="may be out"):
+            _redriven(unsure)
+
+
+class TestCancelled:
+    @pytest.mark.parametrize(
+        "email",
+        [
+            pytest.param(an_email(State.SCHEDULED), id="scheduled"),
+            pytest.param(an_email(), id="queued"),
+            pytest.param(a_parked_email(), id="parked"),
+            pytest.param(
+                an_email(attempts=(an_attempt(REFUSED_FOR_NOW),)), id="refused"
+            ),
+        ],
+    )
+    def test_what_nobody_has_can_be_taken_back(self, email: Email) -> None:
+        after = cancelled(email, now=NOW).after
+
+        assert after.state is State.CANCELLED
+        assert (after.not_before, after.due_at, after.final_at) == (None, None, NOW)
+        assert after.dead_at is None
+
+    @pytest.mark.parametrize(
+        "email",
+        [
+            pytest.param(an_email(State.UNKNOWN), id="unknown"),
+            pytest.param(an_email(attempts=(an_attempt(UNSURE_REFUSAL),)), id="unsure"),
+        ],
+    )
+    def test_what_may_be_out_only_by_force(self, email: Email) -> None:
+        with pytest.raises(ForbiddenTransitionError, match="may be out"):
+            cancelled(email, now=NOW)
+
+        assert cancelled(email, now=NOW, force=True).after.state is State.CANCELLED
+
+    def test_never_what_some_have_or_is_in_hand(self) -> None:
+        has_it = a_recipient(state=RecipientState.ACCEPTED)
+        with pytest.raises(ForbiddenTransitionError, match="some recipients"):
+            cancelled(an_email(recipients=(has_it, a_recipient())), now=NOW, force=True)
+        for state in (State.SENDING, State.SENT, State.FAILED, State.CANCELLED):
+            with pytest.raises(ForbiddenTransitionError):
+                cancelled(
+                    an_email(state, recipients=(a_recipient(),)), now=NOW, force=True
+                )
+
+
+class TestRescheduled:
+    def test_time_age_and_look_move_together(self) -> None:
+        email = an_email(State.SCHEDULED, not_before=at(60), due_at=at(120))
+
+        after = rescheduled(email, to=at(7200), now=NOW, policy=POLICY).after
+
+        assert (after.scheduled_at, after.not_before) == (at(7200), at(7200))
+        assert (after.due_at, after.first_due_at) == (at(7200), at(7200))
+        assert after.waiting_for is WaitingFor.SCHEDULE
+
+    def test_a_time_that_has_passed_means_now(self) -> None:
+        email = an_email(State.SCHEDULED, not_before=at(60))
+
+        after = rescheduled(
+            email, to=NOW - timedelta(days=1), now=NOW, policy=POLICY
+        ).after
+
+        assert after.not_before == NOW
+        assert after.due_at == NOW + POLICY.sweep_grace
+
+    @pytest.mark.parametrize(
+        "email",
+        [an_email(State.SCHEDULED, not_before=NOW), an_email(), an_email(State.SENT)],
+    )
+    def test_one_whose_time_has_come_is_not_moved(self, email: Email) -> None:
+        with pytest.raises(ForbiddenTransitionError):
+            rescheduled(email, to=at(60), now=NOW, policy=POLICY)
