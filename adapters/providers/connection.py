@@ -12,12 +12,12 @@ import io
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
-from urllib3.util.connection import create_connection
+from urllib3.util.connection import create_connection, is_connection_dropped
 
 from ...domain.outcome import NotSent
 from .watchdog import Guard
@@ -50,8 +50,13 @@ class Connection(HTTPConnection):
         try:
             self.connect()
         except (OSError, ValueError, http.client.HTTPException, HTTPError) as ex:
-            return _not_sent(ex, self.stage)
+            return not_sent(ex, self.stage)
         return None
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the other side has closed it, as far as can be seen from here."""
+        return is_connection_dropped(self)
 
     def drop(self) -> None:
         """Close it for good."""
@@ -65,31 +70,13 @@ class Connection(HTTPConnection):
         if guard is None:
             raise http.client.CannotSendRequest("opened without a guard")
         self.stage = "dns"
-        addresses = _resolve(self.resolver, self.host, self.port, guard)
+        addresses = resolve(self.resolver, self.host, self.port, guard)
         self.stage = "connect"
-        sock = self._first_of(addresses, guard)
+        sock = first_of(addresses, self.port, guard, socket_options=self.socket_options)
         self.lever = sock.dup()
         guard.attach(self.lever)
         self.stage = "proxy" if self.proxy_is_tunneling else "tls"
         return sock
-
-    def _first_of(self, addresses: list[str], guard: Guard) -> socket.socket:
-        """Connect to the first address that answers.
-
-        Each has its share of the time, so that one family of addresses that leads
-        nowhere does not use up the other's.
-        """
-        failure: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
-        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            try:
-                return create_connection(
-                    (address, self.port),
-                    guard.remaining() / left,
-                    socket_options=self.socket_options,
-                )
-            except OSError as ex:
-                failure = ex
-        raise failure
 
 
 class PlainConnection(Connection):
@@ -141,11 +128,43 @@ class _StrictResponse(http.client.HTTPResponse):
         self.fp = _StrictLines(sock.makefile("rb", buffering=0))
 
 
-def _resolve(resolver: Resolver, host: str, port: int, guard: Guard) -> list[str]:
+def first_of(
+    addresses: Sequence[str],
+    port: int,
+    guard: Guard,
+    *,
+    socket_options: Any = HTTPConnection.default_socket_options,
+) -> socket.socket:
+    """Connect to the first address that answers.
+
+    Each has its share of the time, so that one family of addresses that leads
+    nowhere does not use up the other's.
+
+    Raises:
+        OSError: None does; it is what the last one said.
+    """
+    failure: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
+    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        try:
+            return create_connection(
+                (address, port),
+                guard.remaining() / left,
+                socket_options=socket_options,
+            )
+        except OSError as ex:
+            failure = ex
+    raise failure
+
+
+def resolve(resolver: Resolver, host: str, port: int, guard: Guard) -> list[str]:
     """Look a name up, without waiting longer than the guard.
 
     Nothing can interrupt a look-up, so it has a thread of its own, which is left behind
     if it takes too long. There are few: only new connections need one.
+
+    Raises:
+        OSError: There is no such name, or it was not found in time.
+        UnicodeError: It cannot be a name.
     """
     found: list[list[tuple[Any, ...]] | Exception] = []
 
@@ -165,7 +184,8 @@ def _resolve(resolver: Resolver, host: str, port: int, guard: Guard) -> list[str
     return list(dict.fromkeys(str(entry[4][0]) for entry in found[0]))
 
 
-def _not_sent(ex: Exception, stage: str) -> NotSent:
+def not_sent(ex: Exception, stage: str) -> NotSent:
+    """Return why no connection came about; ``stage``: how far it got."""
     detail = f"{type(ex).__name__} in {stage}"
     match ex:
         case TimeoutError():

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from email.header import Header
+from email.utils import formataddr
 
 from ...domain.address import ascii_domain
 from ...domain.email import (
@@ -94,6 +95,24 @@ def addr_spec_of(mailbox: Address | Recipient, *, field: str) -> str:
         return f"{local_part}@{ascii_domain(domain)}"
     except InvalidAddressError as ex:
         raise UnbuildableError(str(ex), field=field) from ex
+
+
+def mailbox_text(mailbox: Address | Recipient, *, field: str) -> str:
+    """Return the mailbox as RFC 5322 has it: quoted or encoded where it must be.
+
+    Raises:
+        UnbuildableError: It cannot be written so.
+    """
+    addr_spec = addr_spec_of(mailbox, field=field)
+    name = mailbox.display_name
+    if name.isascii() and "=?" not in name:
+        return formataddr((name, addr_spec))
+    try:
+        # Also what only looks like an encoded word, or it would be decoded.
+        name = encoded(name)
+    except UnicodeEncodeError as ex:
+        raise UnbuildableError("the name is not Unicode", field=field) from ex
+    return f"{name} <{addr_spec}>"
 
 
 def headers_of(content: Content, *, reserved: tuple[str, ...]) -> Mapping[str, str]:

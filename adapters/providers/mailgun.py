@@ -11,13 +11,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from email.utils import formataddr
 from urllib.parse import quote
 
 from urllib3 import encode_multipart_formdata, make_headers
 from urllib3.fields import RequestField
 
-from ...domain.email import Address, Attachment, Content, Email, Recipient
+from ...domain.email import Attachment, Content, Email
 from ...domain.errors import UnbuildableError
 from ...domain.outcome import Accepted, Outcome, RefusalKind, Unknown
 from ...domain.ports import Built
@@ -26,12 +25,11 @@ from ..settings_providers import MailgunSettings
 from .answers import Row, json_object, message_id, plain_text, refusal, scrub
 from .contents import (
     EMAIL_ID_FIELD,
-    addr_spec_of,
     addressed,
     content_of,
-    encoded,
     headers_of,
     labels_of,
+    mailbox_text,
     one_line,
 )
 from .transport import Answer, Request, Transport
@@ -153,12 +151,14 @@ class MailgunProvider:
 
 def _addresses(email: Email, recipients: Sequence[int]) -> Iterator[Field]:
     content = content_of(email)
-    yield "from", _mailbox(content.sender, field="from")
+    yield "from", mailbox_text(content.sender, field="from")
     for kind, chosen in addressed(email, recipients).items():
         for recipient in chosen:
-            yield kind.value, _mailbox(recipient, field=kind.value)
+            yield kind.value, mailbox_text(recipient, field=kind.value)
     if content.reply_to:
-        mailboxes = [_mailbox(given, field="reply_to") for given in content.reply_to]
+        mailboxes = [
+            mailbox_text(given, field="reply_to") for given in content.reply_to
+        ]
         yield "h:Reply-To", ", ".join(mailboxes)
 
 
@@ -173,19 +173,6 @@ def _fields(email_id: str, content: Content) -> Iterator[Field]:
     for label in labels_of(content, most=MAX_TAGS, longest=MAX_TAG):
         yield "o:tag", label
     yield f"v:{EMAIL_ID_FIELD}", email_id
-
-
-def _mailbox(mailbox: Address | Recipient, *, field: str) -> str:
-    """Return the mailbox as RFC 5322 has it: quoted or encoded where it must be."""
-    addr_spec = addr_spec_of(mailbox, field=field)
-    name = mailbox.display_name
-    if name.isascii():
-        return formataddr((name, addr_spec))
-    try:
-        name = encoded(name)
-    except UnicodeEncodeError as ex:
-        raise UnbuildableError("the name is not Unicode", field=field) from ex
-    return f"{name} <{addr_spec}>"
 
 
 def _file(attached: Attachment) -> RequestField:

@@ -12,9 +12,6 @@ import http.client
 import re
 import socket
 import ssl
-import threading
-import time
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,21 +20,14 @@ from urllib.parse import unquote, urlsplit
 from urllib3 import HTTPResponse, make_headers
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
-from urllib3.util.connection import is_connection_dropped
 
 from ...domain.outcome import NotSent, Unknown
 from .connection import PlainConnection, Resolver, SecureConnection
+from .idle import MAX_IDLE_S, Idle
 from .watchdog import WATCHDOG, Guard
 
 #: Bytes of an answer's body that are read; no provider says more about one email.
 MAX_ANSWER_BYTES = 64 * 1024
-
-#: Seconds after which an idle connection is not used again: below the 60 s or more
-#: after which load balancers drop them, so that we rarely write into a closed one.
-MAX_IDLE_S = 20.0
-
-#: Idle connections kept at most: as many as a worker has send threads by default.
-MAX_IDLE = 32
 
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
@@ -105,7 +95,7 @@ class Transport:
             self._headers |= self._proxy_headers
         self._tls = (tls or ssl.create_default_context()) if self._secure else None
         self._resolver = resolver
-        self._idle = _Idle(max_idle_s)
+        self._idle = Idle[PlainConnection | SecureConnection](max_idle_s)
 
     def post(
         self, request: Request, *, timeout: timedelta
@@ -200,46 +190,6 @@ class Transport:
             # still be there to read.
             return False
         return True
-
-
-class _Idle:
-    """Kept connections, the youngest first, so that surplus ones grow old and go."""
-
-    def __init__(self, max_idle_s: float) -> None:
-        self._max_idle_s = max_idle_s
-        self._kept: deque[tuple[float, PlainConnection | SecureConnection]] = deque()
-        self._lock = threading.Lock()
-
-    def take(self) -> PlainConnection | SecureConnection | None:
-        """Return one that is young and still open."""
-        while True:
-            with self._lock:
-                if not self._kept:
-                    return None
-                since, connection = self._kept.pop()
-            young = time.monotonic() - since <= self._max_idle_s
-            if young and not is_connection_dropped(connection):
-                return connection
-            connection.drop()
-
-    def put(self, connection: PlainConnection | SecureConnection) -> None:
-        """Keep one; the oldest go if there are too many or they are too old."""
-        now = time.monotonic()
-        gone = []
-        with self._lock:
-            self._kept.append((now, connection))
-            while (
-                len(self._kept) > MAX_IDLE or now - self._kept[0][0] > self._max_idle_s
-            ):
-                gone.append(self._kept.popleft()[1])
-        for old in gone:
-            old.drop()
-
-    def close(self) -> None:
-        with self._lock:
-            gone, self._kept = self._kept, deque()
-        for _, connection in gone:
-            connection.drop()
 
 
 def _read(response: HTTPResponse) -> Answer | Unknown:

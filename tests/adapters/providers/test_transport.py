@@ -9,8 +9,8 @@ import time
 
 import pytest
 
+from postroom.adapters.providers.idle import MAX_IDLE
 from postroom.adapters.providers.transport import (
-    MAX_IDLE,
     Answer,
     Request,
     Transport,
