@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Self
+from typing import Self, assert_never
 from urllib.parse import unquote, urlsplit
 
 from ..domain.email import Address
@@ -25,9 +25,11 @@ from .settings_providers import (
     SandboxMode,
     SandboxSettings,
     SendgridSettings,
+    SmtpSettings,
     read_providers,
 )
 from .settings_reading import Reading
+from .settings_smtp import SmtpServer, SmtpTls
 from .settings_table import Environment, render_table
 
 __all__ = [
@@ -41,6 +43,9 @@ __all__ = [
     "Secret",
     "SendgridSettings",
     "Settings",
+    "SmtpServer",
+    "SmtpSettings",
+    "SmtpTls",
     "render_table",
 ]
 
@@ -156,11 +161,17 @@ class Settings:
         uris = [self.mongodb_uri, self.redis_url]
         if self.provider_proxy is not None:
             uris.append(Secret(self.provider_proxy))
-        keys = [
-            provider.api_key
-            for provider in self.providers
-            if not isinstance(provider, SandboxSettings)
-        ]
+        keys = []
+        for provider in self.providers:
+            match provider:
+                case SendgridSettings() | MailgunSettings():
+                    keys.append(provider.api_key)
+                case SmtpSettings():
+                    uris.append(provider.server.url)
+                case SandboxSettings():
+                    pass
+                case _:
+                    assert_never(provider)
         if self.api_key is not None:
             keys.append(self.api_key)
         for uri in uris:
@@ -250,10 +261,17 @@ def _production_warnings(settings: Settings, reading: Reading) -> Iterator[str]:
         if not reading.text(variable.name):
             yield f"{variable.name} is not set: the one of this machine is used"
     for provider in settings.providers:
-        if not isinstance(
-            provider, SandboxSettings
-        ) and not provider.api_url.startswith("https:"):
-            yield f"provider {provider.name}: its key goes over plain http"
+        match provider:
+            case SendgridSettings() | MailgunSettings():
+                if not provider.api_url.startswith("https:"):
+                    yield f"provider {provider.name}: its key goes over plain http"
+            case SmtpSettings(server=server):
+                if server.tls is SmtpTls.NONE and not server.is_local:
+                    yield f"provider {provider.name}: email goes over plain SMTP"
+            case SandboxSettings():
+                pass
+            case _:
+                assert_never(provider)
 
 
 def _unread_warnings(reading: Reading) -> Iterator[str]:

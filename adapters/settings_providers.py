@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar, assert_never
 
 from .secret import Secret
 from .settings_reading import Reading, Variable
+from .settings_smtp import CA_FILE, SMTP_URL, SmtpServer
 from .settings_values import DOMAIN, FLAG, KEY, Kind, choice, url, whole
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ class ProviderKind(StrEnum):
 
     SENDGRID = "sendgrid"
     MAILGUN = "mailgun"
+    SMTP = "smtp"
     SANDBOX = "sandbox"
 
 
@@ -59,6 +61,19 @@ class MailgunSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpSettings:
+    """A relay that speaks SMTP.
+
+    Attributes:
+        ca_file: Whom to trust instead of those whom this machine trusts.
+    """
+
+    name: str
+    server: SmtpServer
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSettings:
     """The provider that sends nothing and shows what it got.
 
@@ -73,7 +88,7 @@ class SandboxSettings:
     keys: bool = False
 
 
-ProviderSettings = SendgridSettings | MailgunSettings | SandboxSettings
+ProviderSettings = SendgridSettings | MailgunSettings | SmtpSettings | SandboxSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +163,21 @@ _MAILGUN_URL = AccountVariable(
     default="https://api.mailgun.net",
     meaning="`https://api.eu.mailgun.net` for a domain in the EU.",
 )
+_SMTP_URL = AccountVariable(
+    provider=ProviderKind.SMTP,
+    suffix="URL",
+    kind=SMTP_URL,
+    meaning="The relay. Needed when `smtp` is in `POSTROOM_PROVIDERS`. `smtp://`: "
+    "STARTTLS is required, port 587; `smtps://`: TLS at once, port 465; "
+    "`smtp://...?tls=none`: no TLS. Percent-encode the user and password.",
+)
+_SMTP_CA_FILE = AccountVariable(
+    provider=ProviderKind.SMTP,
+    suffix="CA_FILE",
+    kind=CA_FILE,
+    meaning="Who signed the relay's certificate, if this machine does not know it: "
+    "a relay of your own often has a CA of its own.",
+)
 _SANDBOX_MODE = AccountVariable(
     provider=ProviderKind.SANDBOX,
     suffix="MODE",
@@ -178,6 +208,8 @@ ACCOUNT_VARIABLES: tuple[AccountVariable[Any], ...] = (
     _MAILGUN_KEY,
     _MAILGUN_DOMAIN,
     _MAILGUN_URL,
+    _SMTP_URL,
+    _SMTP_CA_FILE,
     _SANDBOX_MODE,
     _SANDBOX_DELAY,
     _SANDBOX_KEYS,
@@ -214,23 +246,11 @@ def _read(
     because = f"{because} names {account.name!r}"
     match account.kind:
         case ProviderKind.SENDGRID:
-            key = reading.needed(_SENDGRID_KEY.of(account), because=because)
-            api_url = reading.value(_SENDGRID_URL.of(account))
-            if key is None:
-                return None
-            return SendgridSettings(name=account.name, api_key=key, api_url=api_url)
+            return _sendgrid(reading, account, because)
         case ProviderKind.MAILGUN:
-            key = reading.needed(_MAILGUN_KEY.of(account), because=because)
-            domain = reading.needed(_MAILGUN_DOMAIN.of(account), because=because)
-            api_url = reading.value(_MAILGUN_URL.of(account))
-            if key is None or domain is None:
-                return None
-            return MailgunSettings(
-                name=account.name,
-                api_key=key,
-                domain=domain,
-                api_url=api_url,
-            )
+            return _mailgun(reading, account, because)
+        case ProviderKind.SMTP:
+            return _smtp(reading, account, because)
         case ProviderKind.SANDBOX:
             return SandboxSettings(
                 name=account.name,
@@ -240,6 +260,40 @@ def _read(
             )
         case _:
             assert_never(account.kind)
+
+
+def _sendgrid(
+    reading: Reading, account: Account, because: str
+) -> SendgridSettings | None:
+    key = reading.needed(_SENDGRID_KEY.of(account), because=because)
+    api_url = reading.value(_SENDGRID_URL.of(account))
+    if key is None:
+        return None
+    return SendgridSettings(name=account.name, api_key=key, api_url=api_url)
+
+
+def _mailgun(
+    reading: Reading, account: Account, because: str
+) -> MailgunSettings | None:
+    key = reading.needed(_MAILGUN_KEY.of(account), because=because)
+    domain = reading.needed(_MAILGUN_DOMAIN.of(account), because=because)
+    api_url = reading.value(_MAILGUN_URL.of(account))
+    if key is None or domain is None:
+        return None
+    return MailgunSettings(
+        name=account.name,
+        api_key=key,
+        domain=domain,
+        api_url=api_url,
+    )
+
+
+def _smtp(reading: Reading, account: Account, because: str) -> SmtpSettings | None:
+    server = reading.needed(_SMTP_URL.of(account), because=because)
+    ca_file = reading.optional(_SMTP_CA_FILE.of(account))
+    if server is None:
+        return None
+    return SmtpSettings(name=account.name, server=server, ca_file=ca_file)
 
 
 def _account(item: str) -> Account:

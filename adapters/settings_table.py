@@ -195,8 +195,8 @@ BREAKER_WINDOW = _variable(
 PROVIDER_PROXY = _variable(
     "POSTROOM_PROVIDER_PROXY",
     url("http", secret=True),
-    meaning="An HTTP proxy for calls to providers. The usual proxy variables are "
-    "not looked at.",
+    meaning="An HTTP proxy for calls to providers, but not for SMTP. The usual proxy "
+    "variables are not looked at.",
 )
 CORS_ORIGINS = _variable(
     "POSTROOM_CORS_ORIGINS",

@@ -101,7 +101,7 @@ def url(*schemes: str, secret: bool = False) -> Kind[str]:
     """Describe the address of a server; a slash at its end is taken off."""
 
     def read(text: str) -> str:
-        parts = _split(text, schemes)
+        parts = split_url(text, schemes)
         if parts.query or parts.fragment or (parts.username and not secret):
             raise ValueError("it must have no user, query or fragment")
         return text.rstrip("/")
@@ -127,7 +127,7 @@ def _key(text: str) -> Secret:
 
 
 def _mongodb_uri(text: str) -> Secret:
-    parts = _split(text, ("mongodb", "mongodb+srv"), one_host=False)
+    parts = split_url(text, ("mongodb", "mongodb+srv"), one_host=False)
     if parts.scheme == "mongodb":
         # The driver's own words may quote a piece of the password, so they are
         # dropped; what it only warns about it will say itself. (For mongodb+srv it
@@ -142,7 +142,7 @@ def _mongodb_uri(text: str) -> Secret:
 
 
 def _redis_url(text: str) -> Secret:
-    parts = _split(text, ("redis", "rediss"))
+    parts = split_url(text, ("redis", "rediss"))
     try:
         options = parse_url(text)
         connection = SSLConnection if parts.scheme == "rediss" else Connection
@@ -157,9 +157,14 @@ def _redis_url(text: str) -> Secret:
     return Secret(text)
 
 
-def _split(
+def split_url(
     text: str, schemes: tuple[str, ...], *, one_host: bool = True
 ) -> SplitResult:
+    """Take a URL apart that has one of the schemes and a host.
+
+    Raises:
+        ValueError: It is anything else.
+    """
     try:
         parts = urlsplit(text)
         has_host = bool(parts.hostname) and (not one_host or parts.port != 0)
@@ -179,7 +184,7 @@ def _origins(text: str) -> tuple[str, ...]:
     for origin in origins:
         if origin == "*":
             continue
-        parts = _split(origin, ("http", "https"))
+        parts = split_url(origin, ("http", "https"))
         if parts.path or parts.query or parts.fragment or parts.username:
             raise ValueError("an origin ends after its host or port")
     return origins

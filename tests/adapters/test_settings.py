@@ -217,7 +217,7 @@ def test_accounts_keep_their_order_and_read_their_own_variables() -> None:
         ("POSTROOM_CORS_ORIGINS", "https://example.com,"),
         ("POSTROOM_CORS_ORIGINS", "null"),
         ("POSTROOM_PROVIDERS", "sendgird"),
-        ("POSTROOM_PROVIDERS", "smtp"),
+        ("POSTROOM_PROVIDERS", "postmark"),
         ("POSTROOM_PROVIDERS", "Sandbox"),
         ("POSTROOM_PROVIDERS", "my-box=sandbox"),
         ("POSTROOM_PROVIDERS", "1box=sandbox"),
@@ -344,9 +344,9 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 def test_an_unknown_kind_is_told_the_known_ones() -> None:
-    (fault,) = faults_of({"POSTROOM_PROVIDERS": "mail=smtp"})
+    (fault,) = faults_of({"POSTROOM_PROVIDERS": "mail=postmark"})
 
-    assert "known are sendgrid, mailgun, sandbox" in fault
+    assert "known are sendgrid, mailgun, smtp, sandbox" in fault
 
 
 def test_production_refuses_to_start_without_a_key_for_clients() -> None:
@@ -413,7 +413,7 @@ def test_what_is_safe_only_in_development_is_warned_about(
     assert sum(words in warning for warning in warnings) == 1
 
 
-@pytest.mark.parametrize("name", ["POSTROOM_STACK_EMBEDDED", "PATH", "SMTP_URL"])
+@pytest.mark.parametrize("name", ["POSTROOM_STACK_EMBEDDED", "PATH", "SMTP_HOST"])
 def test_variables_of_others_are_nobodys_business(name: str) -> None:
     assert Settings.from_env({**PRODUCTION, name: "x"}).warnings == ()
 
