@@ -11,10 +11,12 @@ from ..settings_providers import (
     ProviderSettings,
     SandboxSettings,
     SendgridSettings,
+    SmtpSettings,
 )
 from .mailgun import MailgunProvider
 from .sandbox import Inbox, SandboxProvider
 from .sendgrid import SendgridProvider
+from .smtp import SmtpProvider
 
 
 def build_providers(
@@ -41,6 +43,8 @@ def _provider(
             return SendgridProvider(given, proxy=proxy)
         case MailgunSettings():
             return MailgunProvider(given, proxy=proxy)
+        case SmtpSettings():
+            return SmtpProvider(given)
         case SandboxSettings():
             return SandboxProvider(given, inbox, clock=clock)
         case _:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 from postroom.adapters.providers.transport import Transport
 from tests.adapters.providers.wire import a_transport
 from tests.fake_provider import FakeProvider
+from tests.fake_smtp import FakeSmtp
 
 
 @pytest.fixture
@@ -59,3 +61,31 @@ def secure_fake(certificate: tuple[Path, Path]) -> Iterator[FakeProvider]:
 def trusting(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     """Give a client's context that trusts the fake's certificate."""
     return ssl.create_default_context(cafile=str(certificate[0]))
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Give a certificate authority that nobody knows."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def relay_tls(authority: trustme.CA) -> ssl.SSLContext:
+    """Give a relay's context, with a certificate of 127.0.0.1."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trusting_relay(authority: trustme.CA) -> ssl.SSLContext:
+    """Give a client's context that trusts the relay's certificate."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture
+def relay() -> Iterator[FakeSmtp]:
+    with FakeSmtp() as fake:
+        yield fake

@@ -11,7 +11,12 @@ from urllib3 import HTTPHeaderDict
 
 from postroom.adapters.providers.transport import Answer
 from postroom.adapters.secret import Secret
-from postroom.adapters.settings import MailgunSettings, SendgridSettings
+from postroom.adapters.settings import (
+    MailgunSettings,
+    SendgridSettings,
+    SmtpSettings,
+)
+from postroom.adapters.settings_smtp import SMTP_URL
 from postroom.domain.email import (
     Address,
     Attachment,
@@ -37,6 +42,7 @@ SHORT = timedelta(seconds=0.4)
 #: The keys of the accounts; they must never be seen anywhere.
 SENDGRID_KEY = "SG.canary-key-of-sendgrid"
 MAILGUN_KEY = "key-canary-of-mailgun"
+SMTP_LOGIN = ("postroom", "canary-of-smtp")
 
 
 class StoppedClock:
@@ -131,6 +137,14 @@ def mailgun_settings(
     return MailgunSettings(
         name=name, api_key=Secret(MAILGUN_KEY), domain=domain, api_url=url
     )
+
+
+def smtp_settings(
+    url: str, *, name: str = "smtp", login: tuple[str, str] | None = None
+) -> SmtpSettings:
+    if login:
+        url = url.replace("://", f"://{login[0]}:{login[1]}@")
+    return SmtpSettings(name=name, server=SMTP_URL.read(url))
 
 
 def _recipient(kind: RecipientKind, addr_spec: str, name: str) -> Recipient:
