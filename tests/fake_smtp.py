@@ -88,6 +88,7 @@ class FakeSmtp:
     def __init__(
         self,
         *,
+        host: str = "127.0.0.1",
         tls: ssl.SSLContext | None = None,
         implicit: bool = False,
         login: tuple[str, str] | None = None,
@@ -97,6 +98,7 @@ class FakeSmtp:
         """Describe it.
 
         Args:
+            host: The address of this machine that it listens on.
             tls: Its certificate; it offers STARTTLS then.
             implicit: It speaks TLS from the first byte instead.
             login: A user and a password that it insists on.
@@ -105,10 +107,12 @@ class FakeSmtp:
         """
         self.taken: list[Taken] = []
         self.envelopes: list[tuple[str, tuple[str, ...]]] = []
+        self.hosts: list[str] = []
         self.options: list[list[str]] = []
         self.commands: list[str] = []
         self.connections = 0
         self.logins: list[tuple[str, str]] = []
+        self._host = host
         self._tls, self._implicit, self._login = tls, implicit, login
         self._size, self._mechanisms = size, mechanisms
         self._rules: list[Rule] = []
@@ -122,10 +126,11 @@ class FakeSmtp:
     @property
     def url(self) -> str:
         """The SMTP_URL of this relay, without a user."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
         if self._implicit:
-            return f"smtps://127.0.0.1:{self.port}"
+            return f"smtps://{host}:{self.port}"
         ending = "" if self._tls else "?tls=none"
-        return f"smtp://127.0.0.1:{self.port}{ending}"
+        return f"smtp://{host}:{self.port}{ending}"
 
     def start(self) -> Self:
         self._thread.start()
@@ -203,6 +208,7 @@ class FakeSmtp:
         responses: list[str],
     ) -> list[str]:
         session.host_name = hostname
+        self.hosts.append(hostname)
         reply = await self.follow(server, At.EHLO, "")
         return [reply] if reply else responses
 
@@ -282,7 +288,7 @@ class FakeSmtp:
     async def _listen(self) -> None:
         server = await self._loop.create_server(
             self._protocol,
-            "127.0.0.1",
+            self._host,
             self.port,
             ssl=self._tls if self._implicit else None,
             backlog=256,
@@ -299,7 +305,6 @@ class FakeSmtp:
             data_size_limit=self._size or 0,
             tls_context=None if self._implicit else self._tls,
             auth_required=self._login is not None,
-            auth_require_tls=self._tls is not None and not self._implicit,
             authenticator=self.authenticate,
             auth_exclude_mechanism=excluded,
             loop=self._loop,
@@ -321,6 +326,8 @@ class _Protocol(SMTP):
 
     def __init__(self, fake: FakeSmtp, **options: Any) -> None:
         super().__init__(fake, **options)
+        # Set afterwards: as an argument it is warned about.
+        self._auth_require_tls = self.tls_context is not None
         self._fake = fake
 
     def connection_made(self, transport: Any) -> None:
