@@ -4,6 +4,7 @@ from postroom.adapters.providers.mailgun import MailgunProvider
 from postroom.adapters.providers.registry import build_providers
 from postroom.adapters.providers.sandbox import SandboxProvider
 from postroom.adapters.providers.sendgrid import SendgridProvider
+from postroom.adapters.providers.smtp import SmtpProvider
 from postroom.adapters.sandbox_inbox import MemoryInbox
 from postroom.adapters.settings import Settings
 from postroom.domain.outcome import Accepted
@@ -11,11 +12,12 @@ from tests.adapters.providers.parts import PATIENCE, StoppedClock, an_email
 from tests.fake_provider import FakeProvider
 
 ENVIRONMENT = {
-    "POSTROOM_PROVIDERS": "mailgun,sendgrid,backup=sendgrid,sandbox",
+    "POSTROOM_PROVIDERS": "mailgun,sendgrid,backup=sendgrid,smtp,sandbox",
     "SENDGRID_API_KEY": "SG.one",
     "MAILGUN_API_KEY": "key-two",
     "MAILGUN_DOMAIN": "mg.example.com",
     "POSTROOM_BACKUP_API_KEY": "SG.three",
+    "SMTP_URL": "smtp://relay.example.com",
 }
 
 
@@ -28,6 +30,7 @@ def test_each_account_becomes_a_provider_in_the_order_of_preference() -> None:
         ("mailgun", MailgunProvider),
         ("sendgrid", SendgridProvider),
         ("backup", SendgridProvider),
+        ("smtp", SmtpProvider),
         ("sandbox", SandboxProvider),
     ]
     assert [provider.profile.name for provider in found.values()] == list(found)
