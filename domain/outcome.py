@@ -84,7 +84,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotSent:
-    """Nothing of the request left this machine.
+    """Nothing left this machine that the provider could have taken.
 
     Attributes:
         cause: ``dns``, ``connection_refused``, ``tls``, ``connect_timeout``, ...
