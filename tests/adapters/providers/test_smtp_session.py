@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ from tests.adapters.providers.parts import (
     smtp_settings,
 )
 from tests.adapters.providers.wire import BOUND_S, no_server, raw_server, wait_until
-from tests.fake_smtp import FakeSmtp
+from tests.fake_smtp import At, FakeSmtp, Mode, Rule
 
 EHLO = "250-fake\r\n250 SIZE 0\r\n"
 DATA = "354 go on\r\n"
@@ -337,14 +338,17 @@ def test_a_name_that_is_not_found_sends_nothing() -> None:
 
 
 def test_a_look_up_that_takes_too_long_sends_nothing() -> None:
+    answered = threading.Event()
+
     def slow(*_: object, **__: object) -> list[tuple[Any, ...]]:
-        time.sleep(2)
+        answered.wait(2 * BOUND_S)
         return []
 
     began = time.monotonic()
     outcome = send("smtp://relay.example.com", timeout=SHORT, resolver=slow)
 
-    assert time.monotonic() - began < 1.9
+    assert time.monotonic() - began < BOUND_S
+    answered.set()
     assert isinstance(outcome, NotSent)
     assert outcome.cause == "connect_timeout"
 
@@ -385,6 +389,27 @@ def test_a_relay_that_hangs_is_bounded_as_a_whole(length: int) -> None:
 
     assert took < BOUND_S
     assert isinstance(outcome, Unknown if length == len(UNTIL_DOT) else NotSent)
+    assert outcome.cause == "timeout"
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+@pytest.mark.parametrize(
+    ("at", "expected"), [(At.EHLO, NotSent), (At.MAIL, NotSent), (At.END, Unknown)]
+)
+def test_an_encrypted_conversation_is_bounded_too(
+    relay_tls: ssl.SSLContext,
+    trusting_relay: ssl.SSLContext,
+    at: At,
+    expected: type[Outcome],
+    implicit: bool,
+) -> None:
+    with FakeSmtp(tls=relay_tls, implicit=implicit) as relay:
+        relay.script(Rule(at=at, mode=Mode.HANG))
+        began = time.monotonic()
+        outcome = send(relay.url, tls=trusting_relay, timeout=SHORT)
+
+        assert time.monotonic() - began < BOUND_S
+    assert isinstance(outcome, expected)
     assert outcome.cause == "timeout"
 
 
