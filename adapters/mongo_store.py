@@ -58,6 +58,8 @@ LARGEST_INLINE = 64 * 1024
 #: Pause between two tries while the store is away, in seconds.
 _PAUSE_S = 0.2
 
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+
 _NO_CONTENT = dict.fromkeys((*CONTENT_FIELDS, "payload"), 0)
 
 
@@ -198,13 +200,13 @@ class MongoStore:
     def waiting(self, before: datetime) -> Iterator[Email]:
         """Give what may be claimed before an instant and is not parked."""
         query = {
-            "due_at": {"$exists": True},
+            "due_at": {"$gt": _EVER},  # a range, so that the sparse index serves it
             "state": {"$in": sorted(state.value for state in CLAIMABLE)},
             "not_before": {"$lt": before},
             "parked_for": {"$exists": False},
         }
         try:
-            yield from _readable(self._emails.find(query, _NO_CONTENT).hint("due"))
+            yield from _readable(self._emails.find(query, _NO_CONTENT))
         except PyMongoError as ex:
             raise StoreUnavailableError("find: the store did not answer") from ex
 

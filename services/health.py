@@ -70,6 +70,9 @@ class Verdicts:
             wait = at_least(self.policy.retry_first, outcome.retry_after)
             self.board.pause(provider, wait=wait)
             return Report(success=None, latency=latency)
+        if len(outcome.refused) == len(email.pending):
+            # Each was refused for its own sake: a greylisted stranger is no outage.
+            return Report(success=None, latency=latency)
         match outcome.kind:
             case RefusalKind.ACCOUNT:
                 return Report(success=False, trip=True, latency=latency)

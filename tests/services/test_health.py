@@ -4,10 +4,19 @@ from datetime import timedelta
 
 import pytest
 
+from postroom.domain.outcome import RecipientRefusal, RefusalKind, Refused
 from postroom.domain.ports import Permit, Report
 from postroom.domain.routing import BreakerState
 from postroom.services.health import Verdicts
-from tests.builders import ALPHA, OUTCOMES, a_refusal, an_email, at, seconds
+from tests.builders import (
+    ALPHA,
+    OUTCOMES,
+    a_recipient,
+    a_refusal,
+    an_email,
+    at,
+    seconds,
+)
 from tests.simulation import Simulation
 
 
@@ -37,6 +46,30 @@ def test_each_outcome_is_a_success_a_failure_or_neither(
     report = verdicts.of(ALPHA, an_email(), OUTCOMES[name], seconds(3))
 
     assert report == Report(success=success, trip=trips, latency=seconds(3))
+
+
+@pytest.mark.parametrize(
+    ("refused", "success"),
+    [
+        pytest.param((0, 1), None, id="each-for-its-own-sake"),
+        pytest.param((0,), False, id="the-other-for-another-reason"),
+    ],
+)
+def test_refusals_of_single_recipients_say_nothing_of_the_provider(
+    verdicts: Verdicts, refused: tuple[int, ...], success: bool | None
+) -> None:
+    kind = RefusalKind.TRANSIENT
+    outcome = Refused(
+        kind=kind,
+        certain=True,
+        code="451",
+        refused=tuple(
+            RecipientRefusal(index=n, kind=kind, code="451 4.7.1") for n in refused
+        ),
+    )
+    email = an_email(recipients=(a_recipient(), a_recipient()))
+
+    assert verdicts.of(ALPHA, email, outcome, seconds(1)).success is success
 
 
 @pytest.mark.parametrize(
