@@ -36,6 +36,8 @@ class Policy:
         unknown_grace: How long an unknown attempt waits to be settled from outside.
         max_unknown: Most times that an unknown email is sent again before it is held.
         sweep_grace: How long a hint has before the sweep offers the email again.
+        keep_body: How long a final email keeps its bodies and attachments.
+        keep_email: How long its record is kept, at least as long.
     """
 
     lease: timedelta = timedelta(seconds=60)
@@ -47,3 +49,5 @@ class Policy:
     unknown_grace: timedelta = timedelta(seconds=30)
     max_unknown: int = 3
     sweep_grace: timedelta = timedelta(seconds=60)
+    keep_body: timedelta = timedelta(days=30)
+    keep_email: timedelta = timedelta(days=400)
