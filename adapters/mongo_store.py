@@ -60,7 +60,8 @@ _PAUSE_S = 0.2
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
-_NO_CONTENT = dict.fromkeys((*CONTENT_FIELDS, "payload"), 0)
+#: A projection that leaves out what an email says.
+NO_CONTENT = dict.fromkeys((*CONTENT_FIELDS, "payload"), 0)
 
 
 def connect(uri: str) -> MongoClient[Document]:
@@ -89,24 +90,30 @@ def database_of(client: MongoClient[Document]) -> Database[Document]:
     return client.get_default_database("postroom")
 
 
+def durable(database: Database[Document]) -> Database[Document]:
+    """Return a database whose writes and reads are a majority's, in UTC."""
+    options: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
+    return database.with_options(
+        codec_options=options,
+        write_concern=WriteConcern(w="majority", j=True),
+        read_concern=ReadConcern("majority"),
+    )
+
+
 class MongoStore:
     """Implements ``EmailStore`` over two collections: ``emails`` and ``payloads``."""
 
     def __init__(self, database: Database[Document]) -> None:
-        options: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
-        self._database = database.with_options(
-            codec_options=options,
-            write_concern=WriteConcern(w="majority", j=True),
-            read_concern=ReadConcern("majority"),
-        )
+        self._database = durable(database)
         self._emails: Collection[Document] = self._database["emails"]
         self._payloads: Collection[Document] = self._database["payloads"]
 
     def ensure_indexes(self) -> None:
         """Create what the sweep, the release, operators and retention read by.
 
-        Safe to repeat, and while older processes run: it adds and never drops. All
-        are sparse: an email stands in one only while it is what the index is for.
+        Safe to repeat, and while older processes run: it adds and never drops. Those
+        of the emails are sparse: an email stands in one only while it is what the
+        index is for.
         """
         self._emails.create_index([("due_at", 1)], name="due", sparse=True)
         self._emails.create_index(
@@ -120,6 +127,7 @@ class MongoStore:
             ("expires", "expires_at"),
         ):
             self._emails.create_index([(field, 1)], name=name, sparse=True)
+        self._payloads.create_index([("at", 1), ("_id", 1)], name="age")
 
     def insert(self, email: Email) -> None:
         """Store a new email; see ``EmailStore.insert``."""
@@ -206,7 +214,7 @@ class MongoStore:
             "parked_for": {"$exists": False},
         }
         try:
-            yield from _readable(self._emails.find(query, _NO_CONTENT))
+            yield from readable(self._emails.find(query, NO_CONTENT))
         except PyMongoError as ex:
             raise StoreUnavailableError("find: the store did not answer") from ex
 
@@ -242,14 +250,14 @@ class MongoStore:
     ) -> Sequence[Email]:
         try:
             with pymongo.timeout(OPERATION_S):
-                found = self._emails.find(query, _NO_CONTENT).sort(order, 1)
+                found = self._emails.find(query, NO_CONTENT).sort(order, 1)
                 documents = list(found.limit(limit))
         except PyMongoError as ex:
             raise StoreUnavailableError("find: the store did not answer") from ex
-        return list(_readable(documents))
+        return list(readable(documents))
 
 
-def _readable(documents: Iterable[Document]) -> Iterator[Email]:
+def readable(documents: Iterable[Document]) -> Iterator[Email]:
     """Give the emails of documents; one that cannot be read holds up no other.
 
     A newer release, rolled back since, may have written a word unknown here.
