@@ -18,6 +18,7 @@ from ..domain.ports import (
     Hints,
     Provider,
 )
+from ..domain.ports_retention import Retention
 from ..domain.routing import ProviderProfile
 from . import redis_clients
 from .breaker_board import RedisBreakerBoard
@@ -25,6 +26,7 @@ from .chance import SystemChance
 from .clock import ServerClock
 from .heartbeats import RedisHeartbeats
 from .hints import RedisHints
+from .mongo_retention import MongoRetention
 from .mongo_store import Document, MongoStore, connect, database_of
 from .providers.registry import build_providers
 from .sandbox_inbox import MongoInbox
@@ -44,6 +46,7 @@ class Parts:
 
     settings: Settings
     store: MongoStore
+    retention: Retention
     hints: Hints
     clock: Clock
     chance: Chance
@@ -69,6 +72,7 @@ def build(settings: Settings) -> Parts:
     return Parts(
         settings=settings,
         store=MongoStore(database),
+        retention=MongoRetention(database),
         hints=RedisHints(redis_clients.hints_client(settings)),
         clock=clock,
         chance=SystemChance(),

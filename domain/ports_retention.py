@@ -25,14 +25,15 @@ class Retention(Protocol):
         """
         ...
 
-    def erase(self, change: Change) -> bool:
-        """Write a change if its guard holds, and remove bodies and attachments.
+    def erase(self, changes: Sequence[Change]) -> int:
+        """Write those changes whose guard holds; remove bodies and attachments.
 
         Args:
-            change: As `postroom.domain.retention.erased` makes it.
+            changes: As `postroom.domain.retention.erased` makes them, of one email
+                each.
 
         Returns:
-            Whether it was written. ``False``: somebody else has changed the email.
+            How many were written. The others' emails were changed by somebody else.
         """
         ...
 
