@@ -197,6 +197,8 @@ def _policy(reading: Reading) -> Policy:
         unknown_grace=reading.value(table.UNKNOWN_GRACE),
         max_unknown=reading.value(table.MAX_UNKNOWN),
         sweep_grace=reading.value(table.SWEEP_GRACE),
+        keep_body=reading.value(table.KEEP_BODY),
+        keep_email=reading.value(table.KEEP_EMAIL),
     )
 
 
@@ -226,6 +228,18 @@ def _check(settings: Settings, reading: Reading) -> None:
             table.RETRY_FIRST,
             got=reading.text(table.RETRY_FIRST.name) or f"{table.RETRY_FIRST.default}",
             why=f"at most {table.RETRY_MAX.name}, {policy.retry_max.total_seconds():g}",
+        )
+    _check_retention(policy, reading)
+
+
+def _check_retention(policy: Policy, reading: Reading) -> None:
+    both = {table.KEEP_BODY.name, table.KEEP_EMAIL.name}
+    if reading.faulty.isdisjoint(both) and policy.keep_email < policy.keep_body:
+        body = policy.keep_body / timedelta(days=1)
+        reading.fault(
+            table.KEEP_EMAIL,
+            got=reading.text(table.KEEP_EMAIL.name) or f"{table.KEEP_EMAIL.default}",
+            why=f"at least {table.KEEP_BODY.name}, {body:g}: a record goes last",
         )
 
 

@@ -173,6 +173,20 @@ SWEEP_EVERY = _variable(
     default="5",
     meaning="How often the sweep looks for emails that are due.",
 )
+KEEP_BODY = _variable(
+    "POSTROOM_KEEP_BODY_D",
+    duration(0, 3650, of="days"),
+    default="30",
+    meaning="How long a final email keeps its bodies and attachments. Then it can no "
+    "longer be sent again.",
+)
+KEEP_EMAIL = _variable(
+    "POSTROOM_KEEP_EMAIL_D",
+    duration(1, 3650, of="days"),
+    default="400",
+    meaning="How long the record of a final email is kept, at least "
+    "`POSTROOM_KEEP_BODY_D`.",
+)
 BREAKER_FAIL_MAX = _variable(
     "POSTROOM_BREAKER_FAIL_MAX",
     whole(1, 10_000),

@@ -92,6 +92,8 @@ def test_each_variable_reaches_its_setting() -> None:
             "POSTROOM_MAX_UNKNOWN": "0",
             "POSTROOM_SWEEP_GRACE_S": "9",
             "POSTROOM_SWEEP_EVERY_S": "1.5",
+            "POSTROOM_KEEP_BODY_D": "0",
+            "POSTROOM_KEEP_EMAIL_D": "7.5",
             "POSTROOM_BREAKER_FAIL_MAX": "6",
             "POSTROOM_BREAKER_RESET_S": "7",
             "POSTROOM_BREAKER_WINDOW_S": "8",
@@ -124,6 +126,8 @@ def test_each_variable_reaches_its_setting() -> None:
             unknown_grace=timedelta(0),
             max_unknown=0,
             sweep_grace=timedelta(seconds=9),
+            keep_body=timedelta(0),
+            keep_email=timedelta(days=7.5),
         ),
         breaker=BreakerSettings(
             fail_max=6, reset=timedelta(seconds=7), window=timedelta(seconds=8)
@@ -205,6 +209,9 @@ def test_accounts_keep_their_order_and_read_their_own_variables() -> None:
         ("POSTROOM_MAX_AGE_H", "0"),
         ("POSTROOM_MAX_UNKNOWN", "-1"),
         ("POSTROOM_SWEEP_EVERY_S", "61"),
+        ("POSTROOM_KEEP_BODY_D", "-1"),
+        ("POSTROOM_KEEP_EMAIL_D", "0"),
+        ("POSTROOM_KEEP_EMAIL_D", "29.9"),
         ("POSTROOM_BREAKER_FAIL_MAX", "0"),
         ("POSTROOM_BREAKER_WINDOW_S", "0"),
         ("POSTROOM_MAX_BODY_MB", "0"),
@@ -366,6 +373,34 @@ def test_production_refuses_a_lease_that_a_slow_call_outlives() -> None:
     assert fault.startswith("POSTROOM_LEASE_S: got '39', expected")
     assert "at least 40" in fault
     assert any("POSTROOM_LEASE_S" in warning for warning in in_development.warnings)
+
+
+@pytest.mark.parametrize(
+    ("given", "got", "least"),
+    [
+        ({"POSTROOM_KEEP_BODY_D": "401"}, "'400'", "401"),
+        (
+            {"POSTROOM_KEEP_BODY_D": "1.5", "POSTROOM_KEEP_EMAIL_D": "1.25"},
+            "'1.25'",
+            "1.5",
+        ),
+    ],
+)
+def test_a_record_is_not_to_go_before_its_body(
+    given: dict[str, str], got: str, least: str
+) -> None:
+    (fault,) = faults_of(given)
+
+    assert fault.startswith(f"POSTROOM_KEEP_EMAIL_D: got {got}, expected")
+    assert f"at least POSTROOM_KEEP_BODY_D, {least}:" in fault
+
+
+def test_a_body_may_be_kept_as_long_as_its_record() -> None:
+    same = {"POSTROOM_KEEP_BODY_D": "7", "POSTROOM_KEEP_EMAIL_D": "7"}
+
+    policy = Settings.from_env(same).policy
+
+    assert policy.keep_body == policy.keep_email == timedelta(days=7)
 
 
 def test_production_takes_a_lease_of_just_enough() -> None:
