@@ -23,18 +23,30 @@ class Pulse(Middleware):
     """
 
     def __init__(self) -> None:
-        self._calls: list[tuple[timedelta, Callable[[], Any]]] = []
+        self._calls: list[tuple[timedelta, timedelta, Callable[[], Any]]] = []
         self._stopping = Event()
 
-    def every(self, period: timedelta, call: Callable[[], Any]) -> None:
-        """Add a function, before the worker boots."""
-        self._calls.append((period, call))
+    def every(
+        self,
+        period: timedelta,
+        call: Callable[[], Any],
+        *,
+        first: timedelta = timedelta(0),
+    ) -> None:
+        """Add a function, before the worker boots.
+
+        Args:
+            period: The pause between two calls.
+            call: What to call.
+            first: How long after the start the first call comes.
+        """
+        self._calls.append((first, period, call))
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
         """Begin."""
         del broker, worker
-        for period, call in self._calls:
-            thread = Thread(target=self._run, args=(period, call), daemon=True)
+        for each in self._calls:
+            thread = Thread(target=self._run, args=each, daemon=True)
             thread.start()
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
@@ -42,7 +54,10 @@ class Pulse(Middleware):
         del broker, worker
         self._stopping.set()
 
-    def _run(self, period: timedelta, call: Callable[[], Any]) -> None:
+    def _run(
+        self, first: timedelta, period: timedelta, call: Callable[[], Any]
+    ) -> None:
+        self._stopping.wait(first.total_seconds())
         while not self._stopping.is_set():
             try:
                 call()

@@ -25,6 +25,7 @@ from ..services.health import Verdicts
 from ..services.offer import Offer
 from ..services.reconcile import Reconcile
 from ..services.release import Release
+from ..services.retain import Retain
 from ..services.route import Route
 from ..services.settle import Settle
 from .broker import SteadyBroker, build_broker
@@ -32,12 +33,18 @@ from .graceful_stop import GracefulStop
 from .provider_router import declare_router
 from .pulse import Pulse
 from .reconcile import declare_reconcile, declare_release
+from .retention import retaining
 from .send import declare_send
 from .sweep import declare_sweep
 from .thread_share import ThreadShare
 
 #: How often a process leaves a sign of life; ``/ready`` misses it after 60 s.
 BEAT_EVERY = timedelta(seconds=10)
+
+#: How often a router erases what is old, and how long after its start first: then it
+#: has a backlog to route.
+RETAIN_EVERY = timedelta(minutes=5)
+RETAIN_FIRST = timedelta(seconds=30)
 
 
 def send() -> None:
@@ -62,6 +69,7 @@ def router() -> None:
     _declare_router(broker, parts)
     sweep = declare_sweep(broker, _offer(parts), parts.heartbeats)
     pulse.every(parts.settings.sweep_every, sweep)
+    pulse.every(RETAIN_EVERY, retaining(_retain(parts)), first=RETAIN_FIRST)
     declare_reconcile(broker, _reconcile(parts))
     declare_release(broker, _release(parts))
 
@@ -156,5 +164,13 @@ def _release(parts: Parts) -> Release:
         hints=parts.hints,
         clock=parts.clock,
         board=parts.board,
+        policy=parts.settings.policy,
+    )
+
+
+def _retain(parts: Parts) -> Retain:
+    return Retain(
+        retention=parts.retention,
+        clock=parts.clock,
         policy=parts.settings.policy,
     )
