@@ -139,6 +139,9 @@ class EmailAnswer(_Answer):
     not_before: Instant | None
     due_at: Instant | None
     sent_at: Instant | None
+    erased_at: Instant | None = Field(
+        description="When `html`, `text` and `attachments` were erased, for good.",
+    )
     recipients: list[RecipientAnswer]
     attempts: list[AttemptAnswer]
     possible_duplicate: bool
@@ -225,6 +228,7 @@ def email_answer(email: Email) -> EmailAnswer:
         not_before=email.not_before,
         due_at=email.due_at,
         sent_at=email.sent_at,
+        erased_at=email.erased_at,
         recipients=_recipients(email),
         attempts=[_attempt(email, attempt) for attempt in email.attempts],
         possible_duplicate=bool(email.possible_duplicates),

@@ -81,6 +81,7 @@ EMAIL: dict[str, Any] = {
     "not_before": None,
     "due_at": None,
     "sent_at": "2030-01-31T09:00:00.085Z",
+    "erased_at": None,
     "recipients": [
         {"kind": "to", "address": "ada@example.com", "state": "accepted", "code": None},
     ],

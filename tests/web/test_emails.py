@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from postroom.adapters.memory_store import MemoryStore
+from postroom.domain import lifecycle
 from postroom.domain.email import Address, Delivery, Email, Priority, RecipientKind
 from postroom.domain.errors import (
     NotStoredError,
     StorageUnsureError,
     StoreUnavailableError,
 )
+from postroom.domain.retention import erased
 from postroom.http.options import Options
 from tests.web.stand import NOW, SANDBOX, Stand, a_body, faults
 
@@ -199,6 +201,25 @@ def test_a_scheduled_email_waits_for_its_time(stand: Stand) -> None:
     shown = stand.get(answer.headers["Location"]).json
     assert shown["scheduled_at"] == "2030-01-31T11:00:00.000Z"
     assert shown["last_event"] == "scheduled"
+
+
+def test_an_erased_email_shows_its_record_without_what_it_said(stand: Stand) -> None:
+    answer = stand.post(FULL)
+    sent = lifecycle.failed(stored(stand, answer), reason="expired", now=NOW).after
+    gone = erased(sent, now=NOW + timedelta(days=30), keep_email=timedelta(days=400))
+    store = MemoryStore()
+    store.insert(gone.after)
+
+    answer = Stand(store=store).get(answer.headers["Location"])
+
+    assert answer.status_code == 200
+    shown = answer.json
+    assert (shown["text"], shown["html"], shown["attachments"]) == (None, None, [])
+    assert shown["erased_at"] == "2030-03-02T09:00:00.000Z"
+    assert shown["subject"] == FULL["subject"]
+    assert shown["to"] == FULL["to"]
+    assert shown["tags"] == FULL["tags"]
+    assert shown["metadata"] == FULL["metadata"]
 
 
 def test_a_schedule_that_has_passed_means_now(stand: Stand) -> None:
