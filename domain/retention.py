@@ -15,7 +15,7 @@ def erased(email: Email, *, now: datetime, keep_email: timedelta) -> Change:
 
     Sender, recipients, subject, tags and metadata stay as long as the record. Its
     state stays too, and so does the way of a late acceptance or correction; a redrive
-    has nothing left to send.
+    has nothing left to send, so that it is no dead letter any more.
 
     Args:
         email: A final one, with or without its content.
@@ -34,6 +34,7 @@ def erased(email: Email, *, now: datetime, keep_email: timedelta) -> Change:
         content=email.content and without_bodies(email.content),
         fence=email.fence + 1,
         updated_at=now,
+        dead_at=None,
         final_at=None,
         erased_at=now,
         expires_at=(email.final_at or email.updated_at) + keep_email,

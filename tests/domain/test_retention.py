@@ -50,6 +50,7 @@ def test_bodies_and_attachments_go_and_all_else_stays(state: State) -> None:
         email,
         content=replace(a_full_content(), text=None, html=None, attachments=()),
         fence=email.fence + 1,
+        dead_at=None,
         updated_at=LATER,
         final_at=None,
         erased_at=LATER,

@@ -68,6 +68,7 @@ def test_attempts_tell_the_story(email: Email) -> None:
         {
             "no": 1,
             "provider": "sendgrid",
+            "recipients": ["ada@example.com"],
             "started_at": "2030-01-31T09:00:00.000Z",
             "ended_at": "2030-01-31T09:00:00.061Z",
             "outcome": "refused",
@@ -81,6 +82,7 @@ def test_attempts_tell_the_story(email: Email) -> None:
         {
             "no": 2,
             "provider": "mailgun",
+            "recipients": ["ada@example.com"],
             "started_at": "2030-01-31T09:00:01.000Z",
             "ended_at": None,
             "outcome": "accepted",
