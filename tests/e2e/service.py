@@ -77,6 +77,14 @@ class Service:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
+        try:
+            self._start_all()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start_all(self) -> None:
         self.mongodb.start()
         self.redis.start()
         self.fake.start()
@@ -85,7 +93,6 @@ class Service:
             if name != "release":
                 self.start(name)
         self.wait_until_ready()
-        return self
 
     def __exit__(self, *_: object) -> None:
         for name in list(self.processes):
