@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from .change import Change
-from .email import Email
+from .email import Email, Priority
 from .hint import Hint
 from .outcome import Outcome
 from .routing import BreakerState, Health, ProviderProfile
@@ -325,8 +325,10 @@ class Provider(Protocol):
 class Bulkhead(Protocol):
     """Keeps one provider from holding all threads of this process."""
 
-    def enter(self, provider: str) -> timedelta | None:
+    def enter(self, provider: str, priority: Priority) -> timedelta | None:
         """Take a place for one attempt, or return when to ask again.
+
+        An email never waits for the turn of one of a lower priority.
 
         Returns:
             ``None`` with a place taken: ``leave`` gives it back.

@@ -70,7 +70,7 @@ class Attempt:
             StoreUnavailableError: The store went away before the claim.
             ClockUnsureError: The store's time is not known: no claims.
         """
-        wait = self.bulkhead.enter(provider_name)
+        wait = self.bulkhead.enter(provider_name, hint.priority)
         if wait is not None:
             return Again(delay=wait)  # no attempt: this provider has its share
         try:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from postroom.domain.change import Change
-from postroom.domain.email import Email, State
+from postroom.domain.email import Email, Priority, State
 from postroom.domain.errors import ClockUnsureError, StoreUnavailableError
 from postroom.domain.hint import Hint
 from postroom.domain.outcome import Outcome
@@ -391,7 +391,7 @@ class TestBulkhead:
     ) -> None:
         hint = stored(world)
         world.bulkhead.share(2, providers=2)
-        assert world.bulkhead.enter(ALPHA) is None
+        assert world.bulkhead.enter(ALPHA, Priority.NORMAL) is None
 
         step = world.attempt(ALPHA, hint)
 
@@ -407,7 +407,7 @@ class TestBulkhead:
         with pytest.raises(Crash):
             world.attempt(ALPHA, hint)
 
-        assert world.bulkhead.enter(ALPHA) is None
+        assert world.bulkhead.enter(ALPHA, Priority.NORMAL) is None
 
 
 def _crash(_: Email) -> Outcome:
