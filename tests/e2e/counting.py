@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
+from postroom.adapters.clock import ServerClock
 from postroom.adapters.settings import Settings
 from postroom.adapters.wiring import Parts, build
 from tests.e2e.service import PATIENCE_S, Service
@@ -50,7 +51,9 @@ def parts_of(service: Service) -> Iterator[Parts]:
     try:
         yield parts
     finally:
-        parts.broker_client.close()
+        assert isinstance(parts.clock, ServerClock)
+        parts.clock.close()
+        parts.store._database.client.close()
 
 
 class StoreWrites:
@@ -173,17 +176,14 @@ def wait_until_all_are(
     """Wait for many emails at once, by what is stored."""
     wanted = set(ids)
 
-    def states() -> Counter[str]:
-        return Counter(
-            found["state"]
-            for found in emails.find({}, {"state": 1})
-            if str(found["_id"]) in wanted
-        )
+    def others() -> Counter[str]:
+        found = emails.find({"state": {"$ne": state}}, {"state": 1})
+        return Counter(one["state"] for one in found if str(one["_id"]) in wanted)
 
     with emails_of(service) as emails:
         service.wait_until(
-            lambda: states() == {state: len(wanted)},
-            lambda: f"{len(wanted)} {state}: {dict(states())}",
+            lambda: not others(),
+            lambda: f"{len(wanted)} {state}: {dict(others())}",
             patience_s=patience_s,
         )
 
