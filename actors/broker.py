@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import dramatiq
@@ -16,6 +17,7 @@ from periodiq import PeriodiqMiddleware
 
 from ..domain.hint import RECONCILE_QUEUE, SWEEP_QUEUE
 from .message import is_message
+from .shares import Share, ShareConsumer
 
 log = structlog.get_logger()
 
@@ -42,7 +44,12 @@ class SteadyBroker(RedisBroker):
     periodiq ends when an enqueue fails. A missed sweep is made up by the next one,
     so it may fail quietly; any other enqueue still raises. And a consumer that
     fetches what is no message would drop all that it fetched with it.
+
+    Attributes:
+        shares: The share that a queue belongs to, if there is one.
     """
+
+    shares: Mapping[str, Share] = MappingProxyType({})
 
     def enqueue(
         self,
@@ -68,6 +75,8 @@ class SteadyBroker(RedisBroker):
         """
         unhurried = queue_name.endswith(UNHURRIED_ENDINGS) or queue_name in UNHURRIED
         pace = max(timeout, UNHURRIED_MS) if unhurried else timeout
+        if share := self.shares.get(queue_name):
+            return ShareConsumer(self, queue_name, pace, share=share)
         return super().consume(queue_name, prefetch, pace)
 
     def do_fetch(self, queue_name: str, prefetch: int) -> list[bytes | None]:

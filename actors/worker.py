@@ -10,16 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 
 from dramatiq import Middleware
 
 from ..adapters import logs
-from ..adapters.bulkhead import ThreadBulkhead
 from ..adapters.settings import Settings
 from ..adapters.wiring import Parts, build, start_checks
 from ..domain.errors import SettingsError
-from ..domain.ports import Bulkhead
 from ..services.attempt import Attempt
 from ..services.health import Verdicts
 from ..services.offer import Offer
@@ -35,8 +32,8 @@ from .pulse import Pulse
 from .reconcile import declare_reconcile, declare_release
 from .retention import retaining
 from .send import declare_send
+from .shares import ThreadShares
 from .sweep import declare_sweep
-from .thread_share import ThreadShare
 
 #: How often a process leaves a sign of life; ``/ready`` misses it after 60 s.
 BEAT_EVERY = timedelta(seconds=10)
@@ -52,10 +49,8 @@ def send() -> None:
     parts = _parts()
     pulse = Pulse()
     pulse.every(BEAT_EVERY, _beat(parts, "worker"))
-    bulkhead = ThreadBulkhead(timeout=parts.settings.policy.timeout, clock=parts.clock)
-    share = partial(bulkhead.share, providers=len(parts.providers))
-    broker = _broker(parts, pulse, ThreadShare(share))
-    attempt = _attempt(parts, bulkhead)
+    broker = _broker(parts, pulse, ThreadShares(tuple(parts.providers)))
+    attempt = _attempt(parts)
     for name in parts.providers:
         declare_send(broker, name, attempt, parts.settings.policy)
 
@@ -112,7 +107,7 @@ def _declare_router(broker: SteadyBroker, parts: Parts) -> None:
     declare_router(broker, route)
 
 
-def _attempt(parts: Parts, bulkhead: Bulkhead) -> Attempt:
+def _attempt(parts: Parts) -> Attempt:
     policy = parts.settings.policy
     settle = Settle(
         store=parts.store,
@@ -124,7 +119,6 @@ def _attempt(parts: Parts, bulkhead: Bulkhead) -> Attempt:
         policy=policy,
     )
     return Attempt(
-        bulkhead=bulkhead,
         store=parts.store,
         hints=parts.hints,
         clock=parts.clock,

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from .change import Change
-from .email import Email, Priority
+from .email import Email
 from .hint import Hint
 from .outcome import Outcome
 from .routing import BreakerState, Health, ProviderProfile
@@ -322,24 +322,6 @@ class Provider(Protocol):
         ...
 
 
-class Bulkhead(Protocol):
-    """Keeps one provider from holding all threads of this process."""
-
-    def enter(self, provider: str, priority: Priority) -> timedelta | None:
-        """Take a place for one attempt, or return when to ask again.
-
-        An email never waits for the turn of one of a lower priority.
-
-        Returns:
-            ``None`` with a place taken: ``leave`` gives it back.
-        """
-        ...
-
-    def leave(self, provider: str) -> None:
-        """Give a place back."""
-        ...
-
-
 class Heartbeats(Protocol):
     """Signs of life of the processes, so that ``/ready`` can tell what is missing."""
 
@@ -357,7 +339,6 @@ __all__ = [
     "BreakerState",
     "BreakerView",
     "Built",
-    "Bulkhead",
     "Chance",
     "Clock",
     "Denied",

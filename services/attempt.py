@@ -21,7 +21,6 @@ from ..domain.policy import EARLY_HINT, Policy
 from ..domain.ports import (
     BreakerBoard,
     Built,
-    Bulkhead,
     Chance,
     Clock,
     Denied,
@@ -61,7 +60,6 @@ class Attempt:
     policy: Policy
     settle: Settle
     verdicts: Verdicts
-    bulkhead: Bulkhead
 
     def __call__(self, provider_name: str, hint: Hint) -> NextStep:
         """Take the email through one attempt, if this provider may have it.
@@ -70,15 +68,6 @@ class Attempt:
             StoreUnavailableError: The store went away before the claim.
             ClockUnsureError: The store's time is not known: no claims.
         """
-        wait = self.bulkhead.enter(provider_name, hint.priority)
-        if wait is not None:
-            return Again(delay=wait)  # no attempt: this provider has its share
-        try:
-            return self._attempt(provider_name, hint)
-        finally:
-            self.bulkhead.leave(provider_name)
-
-    def _attempt(self, provider_name: str, hint: Hint) -> NextStep:
         provider = self.providers[provider_name]
         email = self.store.load(hint.email_id)
         if email is None:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from postroom.adapters.bulkhead import ThreadBulkhead
 from postroom.adapters.chance import SeededChance
 from postroom.adapters.clock import FakeClock
 from postroom.adapters.memory_board import MemoryBreakerBoard
@@ -220,14 +219,12 @@ class Simulation:
         }
         chance, board = self.chance, self.board
         self.settle = Settle(**parts, chance=chance, board=board, profiles=profiles)
-        self.bulkhead = ThreadBulkhead(timeout=self.policy.timeout, clock=self.clock)
         self.attempt = Attempt(
             **parts,
             chance=chance,
             board=board,
             providers=providers,
             settle=self.settle,
-            bulkhead=self.bulkhead,
             verdicts=Verdicts(board=board, hints=self.hints, policy=self.policy),
         )
         self.route = Route(**parts, board=board, profiles=profiles)

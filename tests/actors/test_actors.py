@@ -18,7 +18,6 @@ from postroom.actors.pulse import Pulse
 from postroom.actors.reconcile import declare_reconcile, declare_release
 from postroom.actors.send import declare_send
 from postroom.actors.sweep import declare_sweep
-from postroom.actors.thread_share import ThreadShare
 from postroom.adapters.clock import SystemClock
 from postroom.adapters.heartbeats import MemoryHeartbeats
 from postroom.adapters.hints import RedisHints
@@ -261,19 +260,6 @@ def test_a_backlog_of_low_priority_does_not_hold_up_high_ones(
 
     assert got.index(Priority.HIGH) < 80
     wait_until(lambda: len(got) == 101)
-
-
-def test_the_bulkhead_is_told_the_threads_of_the_process(
-    redis_client: redis.Redis,
-) -> None:
-    told: list[int] = []
-    broker = build_broker(redis_client, [ThreadShare(told.append)])
-
-    worker = Worker(broker, worker_threads=3, worker_timeout=20)
-    worker.start()
-    worker.stop(10_000)
-
-    assert told == [3]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from postroom.domain.change import Change
-from postroom.domain.email import Email, Priority, State
+from postroom.domain.email import Email, State
 from postroom.domain.errors import ClockUnsureError, StoreUnavailableError
 from postroom.domain.hint import Hint
 from postroom.domain.outcome import Outcome
@@ -383,32 +383,3 @@ def rival(world: Simulation) -> None:
         world.store.put(an_email(State.SENDING))
 
     world.store.before_apply = claim_first
-
-
-class TestBulkhead:
-    def test_a_surplus_email_waits_its_turn_without_an_attempt(
-        self, world: Simulation
-    ) -> None:
-        hint = stored(world)
-        world.bulkhead.share(2, providers=2)
-        assert world.bulkhead.enter(ALPHA, Priority.NORMAL) is None
-
-        step = world.attempt(ALPHA, hint)
-
-        assert isinstance(step, Again)
-        assert calls(world) == 0
-        assert world.email(ID).attempts == ()
-
-    def test_a_place_is_given_back_whatever_happens(self, world: Simulation) -> None:
-        hint = stored(world)
-        world.bulkhead.share(2, providers=2)
-        world.providers[ALPHA].answer = _crash
-
-        with pytest.raises(Crash):
-            world.attempt(ALPHA, hint)
-
-        assert world.bulkhead.enter(ALPHA, Priority.NORMAL) is None
-
-
-def _crash(_: Email) -> Outcome:
-    raise Crash
