@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import dramatiq
@@ -22,7 +23,12 @@ def declare_sweep(
     offer: Callable[[], Swept],
     heartbeats: Heartbeats,
 ) -> Actor[..., Any]:
-    """Declare the sweep; periodiq sends it each minute."""
+    """Declare the sweep; periodiq sends it each minute.
+
+    In a process one runs at a time: a long one must not have the threads of others
+    that would only do the same.
+    """
+    running = Lock()
 
     @dramatiq.actor(
         broker=broker,
@@ -33,7 +39,12 @@ def declare_sweep(
     )
     def sweep() -> None:
         """Offer again whatever is due, and leave a sign of life."""
-        swept = offer()
+        if not running.acquire(blocking=False):
+            return
+        try:
+            swept = offer()
+        finally:
+            running.release()
         heartbeats.beat("sweep")
         if swept != Swept():
             log.info(

@@ -28,6 +28,9 @@ T = TypeVar("T")
 #: that an outage delays one request and not all of them.
 AWAY_S = 5.0
 
+#: The same after a single failure.
+HICCUP_S = 0.5
+
 #: It is there as long as Redis has kept what it was given: an emptied one lacks it.
 MEMORY_KEY = "postroom:remembers"
 
@@ -39,16 +42,26 @@ class RedisHints:
         self._client = client
         self._broker = RedisBroker(client=client, middleware=[])
         self._away_until = 0.0
+        self._failures = 0
         self._was_away = False
+        self._owes_offers = False
 
     def has_forgotten(self) -> bool:
         """Return whether hints may have been lost since ``remember`` was called."""
-        return self._was_away or not self._ask(lambda: self._client.exists(MEMORY_KEY))
+        try:
+            has_memory = self._ask(lambda: self._client.exists(MEMORY_KEY))
+        except HintError:
+            self._was_away = True
+            raise
+        if self._was_away:
+            # A failure from here on counts again.
+            self._was_away, self._owes_offers = False, True
+        return self._owes_offers or not has_memory
 
     def remember(self) -> None:
         """Note that everything open has been offered again."""
         self._ask(lambda: self._client.set(MEMORY_KEY, 1))
-        self._was_away = False
+        self._owes_offers = False
 
     def route(self, hint: Hint, *, delay: timedelta = timedelta(0)) -> None:
         """Offer an email to the router."""
@@ -96,8 +109,16 @@ class RedisHints:
         if time.monotonic() < self._away_until:
             raise HintError("Redis was away a moment ago")
         try:
-            return what()
+            answer = what()
         except redis.RedisError as ex:
-            self._away_until = time.monotonic() + AWAY_S
-            self._was_away = True
+            self._note_failure()
             raise HintError("Redis did not answer") from ex
+        self._failures = 0
+        return answer
+
+    def _note_failure(self) -> None:
+        """One may be a hiccup, which costs a hint or two; a second one is an outage."""
+        self._failures += 1
+        is_away = self._failures > 1
+        self._was_away = self._was_away or is_away
+        self._away_until = time.monotonic() + (AWAY_S if is_away else HICCUP_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
@@ -52,12 +52,14 @@ class MemoryStore:
         due.sort(key=lambda email: email.due_at or before)
         return [replace(email, content=None) for email in due[:limit]]
 
-    def waiting(self, before: datetime) -> Iterator[Email]:
-        """Give what may be claimed before an instant and is not parked."""
-        for email in self._emails.copy().values():
-            is_open = email.state in CLAIMABLE and email.due_at is not None
-            if is_open and not email.parked_for and _is_before(email, before):
-                yield replace(email, content=None)
+    def hasten(self, now: datetime, *, before: datetime) -> None:
+        """Make due now what may be claimed before an instant and is not parked."""
+        with self._lock:
+            for key, email in self._emails.items():
+                is_later = email.due_at is not None and email.due_at > now
+                is_open = email.state in CLAIMABLE and not email.parked_for
+                if is_later and is_open and _is_before(email, before):
+                    self._emails[key] = replace(email, due_at=now)
 
     def parked(self, provider: str, *, limit: int) -> Sequence[Email]:
         """Return what is parked for a provider, oldest first."""

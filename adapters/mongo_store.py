@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pymongo
@@ -55,10 +56,11 @@ OPERATION_S = 5.0
 #: that the writes which move an email along stay small.
 LARGEST_INLINE = 64 * 1024
 
+#: Bound on the one write that touches all that is open, in seconds.
+HASTEN_S = 30.0
+
 #: Pause between two tries while the store is away, in seconds.
 _PAUSE_S = 0.2
-
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: A projection that leaves out what an email says.
 NO_CONTENT = dict.fromkeys((*CONTENT_FIELDS, "payload"), 0)
@@ -205,18 +207,19 @@ class MongoStore:
         """Return what is due, earliest first; see ``EmailStore.due``."""
         return self._find({"due_at": {"$lte": before}}, "due_at", limit)
 
-    def waiting(self, before: datetime) -> Iterator[Email]:
-        """Give what may be claimed before an instant and is not parked."""
+    def hasten(self, now: datetime, *, before: datetime) -> None:
+        """Make due now what may be claimed before an instant and is not parked."""
         query = {
-            "due_at": {"$gt": _EVER},  # a range, so that the sparse index serves it
+            "due_at": {"$gt": now},  # a range, so that the sparse index serves it
             "state": {"$in": sorted(state.value for state in CLAIMABLE)},
             "not_before": {"$lt": before},
             "parked_for": {"$exists": False},
         }
         try:
-            yield from readable(self._emails.find(query, NO_CONTENT))
+            with pymongo.timeout(HASTEN_S):
+                self._emails.update_many(query, {"$set": {"due_at": now}})
         except PyMongoError as ex:
-            raise StoreUnavailableError("find: the store did not answer") from ex
+            raise StoreUnavailableError("hasten: the store did not answer") from ex
 
     def parked(self, provider: str, *, limit: int) -> Sequence[Email]:
         """Return what is parked for a provider, oldest first."""
@@ -249,12 +252,14 @@ class MongoStore:
         limit: int,
     ) -> Sequence[Email]:
         try:
-            with pymongo.timeout(OPERATION_S):
-                found = self._emails.find(query, NO_CONTENT).sort(order, 1)
-                documents = list(found.limit(limit))
+            with (
+                pymongo.timeout(OPERATION_S),
+                self._emails.find(query, NO_CONTENT).sort(order, 1) as found,
+            ):
+                # No limit for the server: what cannot be read must not use it up.
+                return list(islice(readable(found.batch_size(limit + 1)), limit))
         except PyMongoError as ex:
             raise StoreUnavailableError("find: the store did not answer") from ex
-        return list(readable(documents))
 
 
 def readable(documents: Iterable[Document]) -> Iterator[Email]:

@@ -5,7 +5,7 @@ Each port has a real adapter and an in-memory twin that pass the same contract s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -95,14 +95,13 @@ class EmailStore(Protocol):
         """
         ...
 
-    def waiting(self, before: datetime) -> Iterator[Email]:
-        """Give what may be claimed before an instant and is not parked, in any order.
+    def hasten(self, now: datetime, *, before: datetime) -> None:
+        """Make due now what may be claimed before an instant and is not parked.
 
-        They come without their content, read bit by bit: a write to one may make it
-        come again.
+        Only ``due_at`` moves, as with an offer: no right is given or taken.
 
         Raises:
-            StoreUnavailableError: The store did not answer.
+            StoreUnavailableError: The store did not answer; a part may be done.
         """
         ...
 

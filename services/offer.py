@@ -15,8 +15,10 @@ from ..domain.ports import BreakerBoard, Clock, EmailStore, Hints
 from ..domain.routing import BreakerState, ProviderProfile
 from ..domain.times import is_expired
 
-#: Emails that one sweep reads at most; the next sweep goes on from there.
-SWEEP_LIMIT = 1_000
+#: Emails that a sweep reads at a time, and how often at most; the next sweep goes on
+#: from there.
+SLICE = 1_000
+SLICES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,25 +55,26 @@ class Offer:
             HintError: Redis is away; the next sweep goes on.
         """
         now = self.clock.now()
-        counts = Counter[str]()
         if self.hints.has_forgotten():
-            counts.update(self._offer_all(now))
+            self.store.hasten(now, before=now + LONGEST_HINT_DELAY)
             self.hints.remember()
-        for email in self.store.due(now + self.horizon, limit=SWEEP_LIMIT):
-            did = self._offer(email, now=now)
-            if did is not None:
-                counts[did] += 1
         for profile in self.profiles:
             self._wake_parked(profile.name, now=now)
-        return Swept(**counts)
+        return Swept(**Counter(self._offer_due(now)))
 
-    def _offer_all(self, now: datetime) -> Iterator[str]:
-        """Offer whatever had a hint on its way: Redis may have lost it."""
-        offered_now = set[str]()
-        for email in self.store.waiting(now + LONGEST_HINT_DELAY):
-            if email.email_id not in offered_now and self._hint(email, now=now):
-                offered_now.add(email.email_id)
-                yield "offered"
+    def _offer_due(self, now: datetime) -> Iterator[str]:
+        """Offer slice after slice, until nothing new comes or it is enough for once."""
+        seen = set[str]()
+        for _ in range(SLICES):
+            found = self.store.due(now + self.horizon, limit=SLICE)
+            new = [email for email in found if email.email_id not in seen]
+            for email in new:
+                seen.add(email.email_id)
+                did = self._offer(email, now=now)
+                if did is not None:
+                    yield did
+            if len(found) < SLICE or not new:
+                return
 
     def _offer(self, email: Email, *, now: datetime) -> str | None:
         if email.state not in CLAIMABLE:

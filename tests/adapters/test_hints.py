@@ -142,7 +142,7 @@ class TestAway:
     def test_after_a_while_it_is_tried_again(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(hints_module, "AWAY_S", 0.0)
+        monkeypatch.setattr(hints_module, "HICCUP_S", 0.0)
         with a_redis(tmp_path) as server:
             hints = RedisHints(impatient_client(server.url))
             server.kill9()
@@ -239,7 +239,7 @@ class TestForgetting:
     def test_so_has_one_that_was_away_from_here(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(hints_module, "AWAY_S", 0.0)
+        monkeypatch.setattr(hints_module, "HICCUP_S", 0.0)
         with a_redis(tmp_path) as server:
             hints = RedisHints(impatient_client(server.url))
             hints.remember()
@@ -251,6 +251,40 @@ class TestForgetting:
             assert hints.has_forgotten()
             hints.remember()
             assert not hints.has_forgotten()
+
+    def test_one_hint_that_fails_is_no_outage_and_two_are(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(hints_module, "HICCUP_S", 0.0)
+        monkeypatch.setattr(hints_module, "AWAY_S", 0.0)
+        with a_redis(tmp_path) as server:
+            hints = RedisHints(impatient_client(server.url))
+            hints.remember()
+            forgotten = []
+            for failures in (1, 2):
+                server.pause()
+                for _ in range(failures):
+                    with pytest.raises(HintError):
+                        hints.route(a_hint())
+                server.resume()
+                forgotten.append(hints.has_forgotten())
+
+            assert forgotten == [False, True]
+
+    def test_a_failure_while_all_is_offered_counts_again(
+        self, redis_client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(hints_module, "HICCUP_S", 0.0)
+        with a_redis(tmp_path) as server:
+            hints = RedisHints(impatient_client(server.url))
+            assert hints.has_forgotten()
+            server.pause()
+            with pytest.raises(HintError):
+                hints.has_forgotten()
+            server.resume()
+            hints.remember()
+
+            assert hints.has_forgotten()
 
     def test_the_twin_too(self) -> None:
         hints = MemoryHints()

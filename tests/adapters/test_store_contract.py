@@ -393,17 +393,28 @@ class TestParked:
         assert all(e.content is None for e in parked)
         assert len(store.parked(ALPHA, limit=9)) == 4
 
-    def test_what_waits_is_given_however_much_there_is(self, store: EmailStore) -> None:
-        for no in range(250):
-            inserted(store, an_email(email_id=an_id(no)))
-        inserted(store, an_email(email_id=an_id(900), not_before=at(60)))
-        inserted(store, a_parked_email(ALPHA, email_id=an_id(901)))
-        inserted(store, an_email(State.SENDING, email_id=an_id(902)))
+    def test_what_waits_is_made_due_and_nothing_else(self, store: EmailStore) -> None:
+        waits = inserted(store, an_email(email_id=an_id(1), not_before=at(30)))
+        others = [
+            inserted(store, an_email(email_id=an_id(2), due_at=at(-5))),
+            inserted(store, an_email(email_id=an_id(3), not_before=at(60))),
+            inserted(store, a_parked_email(ALPHA, email_id=an_id(4))),
+            inserted(store, an_email(State.SENDING, email_id=an_id(5))),
+            inserted(store, an_email(State.SENT, email_id=an_id(6))),
+        ]
 
-        waiting = list(store.waiting(at(60)))
+        store.hasten(NOW, before=at(60))
 
-        assert {e.email_id for e in waiting} == {an_id(no) for no in range(250)}
-        assert all(e.content is None for e in waiting)
+        assert store.load(an_id(1)) == replace(waits, due_at=NOW)
+        assert [store.load(e.email_id) for e in others] == others
+
+    def test_what_is_made_due_is_claimed_as_before(self, store: EmailStore) -> None:
+        claim = a_claim(inserted(store, an_email()))
+
+        store.hasten(NOW, before=at(60))
+
+        assert store.apply(claim)
+        assert loaded(store) == claim.after
 
     def test_what_was_let_go_is_parked_no_more(self, store: EmailStore) -> None:
         email = inserted(store, a_parked_email(ALPHA))
