@@ -116,20 +116,23 @@ class MongoStore:
         Safe to repeat, and while older processes run: it adds and never drops. Those
         of the emails are sparse: an email stands in one only while it is what the
         index is for.
+
+        Raises:
+            StoreUnavailableError: The store did not take them.
         """
-        self._emails.create_index([("due_at", 1)], name="due", sparse=True)
-        self._emails.create_index(
-            [("parked_for", 1), ("_id", 1)],
-            name="parked",
-            sparse=True,
-        )
-        for name, field in (
-            ("dead", "dead_at"),
-            ("final", "final_at"),
-            ("expires", "expires_at"),
-        ):
-            self._emails.create_index([(field, 1)], name=name, sparse=True)
-        self._payloads.create_index([("at", 1), ("_id", 1)], name="age")
+        keys: dict[str, list[tuple[str, int]]] = {
+            "due": [("due_at", 1)],
+            "parked": [("parked_for", 1), ("_id", 1)],
+            "dead": [("dead_at", 1)],
+            "final": [("final_at", 1)],
+            "expires": [("expires_at", 1)],
+        }
+        try:
+            for name, key in keys.items():
+                self._emails.create_index(key, name=name, sparse=True)
+            self._payloads.create_index([("at", 1), ("_id", 1)], name="age")
+        except PyMongoError as ex:
+            raise StoreUnavailableError("the store did not take the indexes") from ex
 
     def insert(self, email: Email) -> None:
         """Store a new email; see ``EmailStore.insert``."""
