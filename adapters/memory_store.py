@@ -67,6 +67,10 @@ class MemoryStore:
         found.sort(key=lambda email: email.email_id)
         return [replace(email, content=None) for email in found[:limit]]
 
+    def all(self) -> list[Email]:
+        """Return every email with its content."""
+        return list(self._emails.copy().values())
+
     def is_writable(self) -> bool:
         """Return ``True``: memory is always there."""
         return True

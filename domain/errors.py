@@ -12,8 +12,11 @@
     ├── StoreError                       the document store did not do as asked
     │   ├── NotStoredError               ... and the document is known not to be there
     │   ├── StorageUnsureError           ... and nobody knows whether it is there
-    │   └── StoreUnavailableError        ... it could not be reached or read
+    │   ├── StoreUnavailableError        ... it could not be reached or read
+    │   └── SearchTimeoutError           ... a search was not done in its time
     ├── HintError                        Redis did not take a hint
+    ├── BreakersAwayError                Redis did not take an operator's order
+    ├── UnknownProviderError             no configured provider has this name
     └── ClockUnsureError                 the store's time has not been seen lately
 
     SettingsError (Exception)            outside the tree: no handler may swallow it
@@ -23,9 +26,10 @@ What a provider answers is not an exception but an outcome (``outcome.py``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 __all__ = [
+    "BreakersAwayError",
     "ClockUnsureError",
     "EmailNotFoundError",
     "ForbiddenTransitionError",
@@ -34,12 +38,14 @@ __all__ = [
     "InvalidValueError",
     "NotStoredError",
     "PostroomError",
+    "SearchTimeoutError",
     "SettingsError",
     "StorageUnsureError",
     "StoreError",
     "StoreUnavailableError",
     "UnbuildableError",
     "UncarriableError",
+    "UnknownProviderError",
 ]
 
 
@@ -113,8 +119,26 @@ class StoreUnavailableError(StoreError):
     """
 
 
+class SearchTimeoutError(StoreError):
+    """Raised when the store is there, but a search was not done in its time."""
+
+
 class HintError(PostroomError):
     """Raised when Redis did not take a hint. The email is safe without it."""
+
+
+class BreakersAwayError(PostroomError):
+    """Raised when Redis is away, so that the shared breakers cannot be reached."""
+
+
+class UnknownProviderError(PostroomError):
+    """Raised when no configured provider has this name; ``known`` lists them."""
+
+    def __init__(self, name: str, *, known: Iterable[str]) -> None:
+        self.known = tuple(known)
+        super().__init__(
+            f"there is no provider {name!r}, only {', '.join(self.known)}",
+        )
 
 
 class ClockUnsureError(PostroomError):
