@@ -134,6 +134,11 @@ class RedisBreakerBoard:
         self._peeked_at_s: float | None = None
         self._refuses_from: dict[str, Mapping[str, datetime]] = {}
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether Redis answered lately; else this process is on its own."""
+        return not self._absence.is_on
+
     def health(self, provider: str) -> Health:
         """Return a snapshot that is at most 250 ms old.
 

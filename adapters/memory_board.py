@@ -46,6 +46,11 @@ class MemoryBreakerBoard:
             name: SharedBreaker(storage) for name, storage in self._storages.items()
         }
 
+    @property
+    def is_shared(self) -> bool:
+        """Always ``True``: there is nobody else to share with."""
+        return True
+
     def adopt(self, provider: str, facts: Facts, *, age_s: float) -> None:
         """Go on from what was seen of a shared breaker, ``age_s`` seconds ago."""
         self._storages[provider].adopt(facts, age_s=age_s)

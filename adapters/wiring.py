@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import redis
@@ -11,7 +12,6 @@ from pymongo import MongoClient
 
 from ..domain.errors import SettingsError
 from ..domain.ports import (
-    BreakerBoard,
     Chance,
     Clock,
     Heartbeats,
@@ -26,6 +26,8 @@ from .chance import SystemChance
 from .clock import ServerClock
 from .heartbeats import RedisHeartbeats
 from .hints import RedisHints
+from .inspection import ServerInspector
+from .mongo_archive import MongoArchive
 from .mongo_retention import MongoRetention
 from .mongo_store import Document, MongoStore, connect, database_of
 from .providers.registry import build_providers
@@ -42,6 +44,9 @@ class Parts:
     Attributes:
         broker_client: For Dramatiq's broker, which is not behind a port.
         inbox: What ``sandbox`` sent, for the page that shows it.
+        archive: The emails as people look for them.
+        inspector: Looks at the two servers.
+        closing: Closes what was opened.
     """
 
     settings: Settings
@@ -50,11 +55,18 @@ class Parts:
     hints: Hints
     clock: Clock
     chance: Chance
-    board: BreakerBoard
+    board: RedisBreakerBoard
     providers: Mapping[str, Provider]
     heartbeats: Heartbeats
     inbox: MongoInbox
+    archive: MongoArchive
+    inspector: ServerInspector
     broker_client: redis.Redis
+    closing: ExitStack
+
+    def close(self) -> None:
+        """Close all connections: for a command, which ends before its process may."""
+        self.closing.close()
 
     @property
     def profiles(self) -> tuple[ProviderProfile, ...]:
@@ -64,20 +76,29 @@ class Parts:
 
 def build(settings: Settings) -> Parts:
     """Make the parts. Nothing is connected until it is used."""
+    closing = ExitStack()
     client: MongoClient[Document] = connect(settings.mongodb_uri.reveal())
+    closing.callback(client.close)
     database = database_of(client)
     clock = ServerClock(client)
+    closing.callback(clock.close)
     inbox = MongoInbox(database)
     names = tuple(provider.name for provider in settings.providers)
+    broker_client = redis_clients.broker_client(settings)
+    hints_client = redis_clients.hints_client(settings)
+    board_client = redis_clients.breaker_client(settings)
+    beats_client = redis_clients.breaker_client(settings)
+    for each in (broker_client, hints_client, board_client, beats_client):
+        closing.callback(each.close)
     return Parts(
         settings=settings,
         store=MongoStore(database),
         retention=MongoRetention(database),
-        hints=RedisHints(redis_clients.hints_client(settings)),
+        hints=RedisHints(hints_client),
         clock=clock,
         chance=SystemChance(),
         board=RedisBreakerBoard(
-            redis_clients.breaker_client(settings),
+            board_client,
             names,
             fail_max=settings.breaker.fail_max,
             reset=settings.breaker.reset,
@@ -86,9 +107,12 @@ def build(settings: Settings) -> Parts:
             clock=clock,
         ),
         providers=build_providers(settings, inbox=inbox, clock=clock),
-        heartbeats=RedisHeartbeats(redis_clients.breaker_client(settings)),
+        heartbeats=RedisHeartbeats(beats_client),
         inbox=inbox,
-        broker_client=redis_clients.broker_client(settings),
+        archive=MongoArchive(database),
+        inspector=ServerInspector(database, broker_client),
+        broker_client=broker_client,
+        closing=closing,
     )
 
 

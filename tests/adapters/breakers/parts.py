@@ -14,6 +14,7 @@ from redis.retry import Retry
 from postroom.adapters.breaker_board import RedisBreakerBoard
 from postroom.adapters.memory_board import MemoryBreakerBoard
 from postroom.domain.errors import ClockUnsureError
+from postroom.domain.inspection import BreakerPanel
 from postroom.domain.ports import BreakerBoard, Denied, Permit, Report
 from postroom.domain.routing import BreakerState
 
@@ -39,13 +40,8 @@ CLOCK_KEY = "postroom:test:now_us"
 CLOCK_LUA = f"local now_us = tonumber(redis.call('GET', '{CLOCK_KEY}'))\n"
 
 
-class OperatedBoard(BreakerBoard, Protocol):
-    """The port and the operators' verbs, which both boards have."""
-
-    def trip(self, provider: str) -> bool: ...
-    def reset(self, provider: str) -> bool: ...
-    def drain(self, provider: str) -> bool: ...
-    def resume(self, provider: str) -> bool: ...
+class OperatedBoard(BreakerBoard, BreakerPanel, Protocol):
+    """The port of the processes and that of the operators: both boards have both."""
 
 
 @dataclass

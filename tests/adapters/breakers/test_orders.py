@@ -103,6 +103,12 @@ def test_drained_provider_denies_everybody_until_resumed(board: OperatedBoard) -
     must_permit(board)
 
 
+def test_a_board_whose_redis_answers_is_shared(board: OperatedBoard) -> None:
+    board.view("alpha")
+
+    assert board.is_shared
+
+
 def test_resume_ends_a_pause_too(board: OperatedBoard) -> None:
     board.pause("alpha", wait=timedelta(minutes=5))
     board.resume("alpha")

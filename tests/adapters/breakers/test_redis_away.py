@@ -52,6 +52,7 @@ def test_board_is_made_and_used_with_no_redis_at_all() -> None:
     assert board.view("alpha").health.state is BreakerState.OPEN
     assert set(board.health("beta").refuses_from) == {"example.com"}
     assert not board.reset("alpha"), "an order that nobody else hears says so"
+    assert not board.is_shared
     assert board.health("alpha").state is BreakerState.CLOSED
 
 

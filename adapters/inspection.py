@@ -1,0 +1,111 @@
+"""Looks at the two servers for the operators' `doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pymongo
+import redis
+from bson import ObjectId
+from pymongo import ReadPreference, WriteConcern
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
+
+from ..domain.inspection import RedisFacts, StoreFacts
+from .mongo_store import Document
+
+#: Bound on each look at MongoDB, in seconds.
+LOOK_S = 5.0
+
+#: What `MongoStore.ensure_indexes` creates, by collection.
+INDEXES: Mapping[str, tuple[str, ...]] = {
+    "emails": ("due", "parked", "dead", "final", "expires"),
+    "payloads": ("age",),
+}
+
+
+class ServerInspector:
+    """Implements ``Inspector`` over the drivers.
+
+    Args:
+        database: Of the emails.
+        client: With a timeout of a few seconds.
+    """
+
+    def __init__(self, database: Database[Document], client: redis.Redis) -> None:
+        self._database = database
+        self._client = client
+
+    def store(self) -> StoreFacts | None:
+        """Return how MongoDB is; see ``Inspector.store``."""
+        try:
+            with pymongo.timeout(LOOK_S):
+                hello, offset = self._hello()
+                version = self._ask("buildInfo")["version"]
+                missing = self._missing_indexes()
+        except PyMongoError:
+            return None
+        return StoreFacts(
+            version=str(version),
+            writable=bool(hello.get("isWritablePrimary")) and self._takes_writes(),
+            replica_set=hello.get("setName"),
+            missing_indexes=missing,
+            offset=offset,
+        )
+
+    def redis(self) -> RedisFacts | None:
+        """Return how Redis is; see ``Inspector.redis``."""
+        try:
+            info: dict[str, Any] = self._client.info()
+        except (RedisError, OSError):
+            return None
+        append_only = info.get("aof_enabled")
+        return RedisFacts(
+            version=str(info.get("redis_version", "unknown")),
+            eviction_policy=info.get("maxmemory_policy"),
+            append_only=None if append_only is None else bool(append_only),
+            memory_used=_memory_used(info),
+            is_replica=info.get("role") in {"slave", "replica"},
+        )
+
+    def _hello(self) -> tuple[Mapping[str, Any], timedelta]:
+        """Return its greeting, and how far our date is ahead of its own."""
+        before = datetime.now(UTC)  # noqa: TID251 - to compare it with the server's
+        hello = self._ask("hello")
+        after = datetime.now(UTC)  # noqa: TID251 - as above
+        server: datetime = hello["localTime"]
+        middle = before + (after - before) / 2
+        return hello, middle - server.replace(tzinfo=UTC)
+
+    def _ask(self, command: str) -> Mapping[str, Any]:
+        # Also of a set that has no primary just now: that is what we want to hear.
+        anybody = ReadPreference.PRIMARY_PREFERRED
+        return self._database.client.admin.command(command, read_preference=anybody)
+
+    def _missing_indexes(self) -> tuple[str, ...]:
+        anybody = ReadPreference.PRIMARY_PREFERRED
+        missing: list[str] = []
+        for name, indexes in INDEXES.items():
+            collection = self._database.get_collection(name, read_preference=anybody)
+            there = collection.index_information()
+            missing += [index for index in indexes if index not in there]
+        return tuple(missing)
+
+    def _takes_writes(self) -> bool:
+        """Try a write that no email fits: rights, majority and journal included."""
+        durable = WriteConcern(w="majority", j=True)
+        emails = self._database.get_collection("emails", write_concern=durable)
+        try:
+            with pymongo.timeout(LOOK_S):
+                emails.update_one({"_id": ObjectId()}, {"$set": {"v": 0}})
+        except PyMongoError:
+            return False
+        return True
+
+
+def _memory_used(info: Mapping[str, Any]) -> float | None:
+    bound = int(info.get("maxmemory") or 0)
+    return int(info.get("used_memory", 0)) / bound if bound else None
