@@ -1,0 +1,123 @@
+"""The providers as operators see them, and the orders that they may give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..domain.archive import Archive
+from ..domain.errors import (
+    BreakersAwayError,
+    HintError,
+    StoreError,
+    UnknownProviderError,
+)
+from ..domain.inspection import BreakerPanel
+from ..domain.ports import BreakerView, Hints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderStatus:
+    """One provider at one moment.
+
+    Attributes:
+        parked: How many emails wait for it; ``None`` if the store did not tell.
+    """
+
+    name: str
+    view: BreakerView
+    parked: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Providers:
+    """Look at the configured providers, and tell their breakers what to do.
+
+    An order that lets email go again asks for the release of what is parked, as a
+    probe that closes a breaker does: mail is let go no later than after a timed
+    recovery.
+    """
+
+    panel: BreakerPanel
+    archive: Archive
+    hints: Hints
+    names: Sequence[str]
+
+    def __call__(self) -> tuple[ProviderStatus, ...]:
+        """Return all configured providers, in order of preference.
+
+        Raises:
+            BreakersAwayError: Redis is away: no process knows what the others see.
+        """
+        # All breakers first: a store that is away takes its time to be found so.
+        views = [self._view(name) for name in self.names]
+        parked = self._all_parked()
+        return tuple(
+            ProviderStatus(name=name, view=view, parked=parked.get(name))
+            for name, view in zip(self.names, views, strict=True)
+        )
+
+    def trip(self, name: str) -> ProviderStatus:
+        """Open a provider's breaker: its mail goes elsewhere until a probe succeeds.
+
+        Raises:
+            UnknownProviderError: It is not configured. The same goes for the others.
+            BreakersAwayError: Redis is away: no other process would hear of it.
+        """
+        return self._order(name, self.panel.trip)
+
+    def reset(self, name: str) -> ProviderStatus:
+        """Close a provider's breaker, end its pause, and let its parked mail go."""
+        return self._order(name, self.panel.reset, lets_go=True)
+
+    def drain(self, name: str) -> ProviderStatus:
+        """Give a provider no more mail until it is resumed."""
+        return self._order(name, self.panel.drain)
+
+    def resume(self, name: str) -> ProviderStatus:
+        """Take a drained or paused provider into use, and let its parked mail go."""
+        return self._order(name, self.panel.resume, lets_go=True)
+
+    def _order(
+        self,
+        name: str,
+        order: Callable[[str], bool],
+        *,
+        lets_go: bool = False,
+    ) -> ProviderStatus:
+        if name not in self.names:
+            raise UnknownProviderError(name, known=self.names)
+        if not order(name):
+            raise BreakersAwayError("Redis is away: the order was not taken")
+        if lets_go:
+            self._release(name)
+        parked = self._parked(name)
+        return ProviderStatus(name=name, view=self._view(name), parked=parked)
+
+    def _release(self, name: str) -> None:
+        try:
+            self.hints.release(name)
+        except HintError:
+            return  # the sweep releases what is parked for a healthy provider
+
+    def _view(self, name: str) -> BreakerView:
+        view = self.panel.view(name)
+        if not self.panel.is_shared:
+            raise BreakersAwayError("Redis is away: the breakers cannot be read")
+        return view
+
+    def _all_parked(self) -> Mapping[str, int]:
+        """Return how many emails are parked for each, as far as the store tells."""
+        parked: dict[str, int] = {}
+        for name in self.names:
+            count = self._parked(name)
+            if count is None:
+                break  # the next question would only wait as long
+            parked[name] = count
+        return parked
+
+    def _parked(self, name: str) -> int | None:
+        try:
+            return self.archive.parked_count(name)
+        except StoreError:
+            return None

@@ -1,0 +1,146 @@
+"""The doctor asks only what can answer, and never raises."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pytest
+
+from postroom.adapters.heartbeats import MemoryHeartbeats
+from postroom.adapters.memory_archive import MemoryArchive
+from postroom.domain.archive import Counts
+from postroom.domain.email import State
+from postroom.domain.errors import ClockUnsureError, SearchTimeoutError
+from postroom.domain.inspection import RedisFacts, StoreFacts
+from postroom.services.checkup import Check
+from postroom.services.doctor import Doctor
+from postroom.services.ready import OLDEST_BEAT
+from tests.builders import ALPHA, a_held_email, an_email, at, seconds
+from tests.services.findings import (
+    MONGODB,
+    REDIS,
+    a_lonely_board,
+    not_fine,
+    results,
+)
+from tests.simulation import Simulation
+
+
+@dataclass
+class Given:
+    mongodb: StoreFacts | None = MONGODB
+    queue: RedisFacts | None = REDIS
+
+    def store(self) -> StoreFacts | None:
+        return self.mongodb
+
+    def redis(self) -> RedisFacts | None:
+        return self.queue
+
+
+@pytest.fixture
+def doctor(world: Simulation) -> Doctor:
+    beats = MemoryHeartbeats(world.clock)
+    for part in OLDEST_BEAT:
+        beats.beat(part)
+    return Doctor(
+        inspector=Given(),
+        store=world.store,
+        archive=MemoryArchive(world.store),
+        panel=world.board,
+        heartbeats=beats,
+        clock=world.clock,
+        names=tuple(world.providers),
+    )
+
+
+def named(checks: tuple[Check, ...], name: str) -> Check:
+    (check,) = (check for check in checks if check.name == name)
+    return check
+
+
+def test_a_service_in_order_has_nothing_to_mend(
+    doctor: Doctor, world: Simulation
+) -> None:
+    world.post()
+    world.run(seconds(30))
+
+    checks = doctor()
+
+    assert not_fine(checks) == {}
+    assert named(checks, "emails").found == "sent 1"
+
+
+def test_all_that_waits_for_somebody_is_found(
+    doctor: Doctor, world: Simulation
+) -> None:
+    world.store.put(a_held_email(email_id="0" * 24))
+    world.store.put(an_email(State.FAILED, email_id="1" * 24))
+    world.store.put(an_email(email_id="2" * 24, due_at=at(-600)))
+    world.board.drain(ALPHA)
+
+    assert not_fine(doctor()) == {
+        "held": "warn",
+        "dead_letters": "warn",
+        "oldest_due": "warn",
+        "provider.alpha": "warn",
+    }
+
+
+def test_without_mongodb_no_email_is_asked_for(doctor: Doctor) -> None:
+    checks = replace(doctor, inspector=Given(mongodb=None))()
+
+    assert not_fine(checks) == {"mongodb": "fail"}
+    assert not {"emails", "oldest_due"} & set(results(checks))
+
+
+def test_without_redis_no_process_is_blamed(doctor: Doctor) -> None:
+    checks = replace(doctor, inspector=Given(queue=None))()
+
+    assert not_fine(checks) == {"redis": "fail"}
+    assert not {"worker", "provider.alpha"} & set(results(checks))
+
+
+def test_redis_going_away_in_between_is_no_verdict_on_anybody(
+    doctor: Doctor, world: Simulation
+) -> None:
+    class Away(MemoryHeartbeats):
+        def ages(self) -> None:
+            return None
+
+    panel = a_lonely_board(world)
+
+    checks = replace(doctor, heartbeats=Away(world.clock), panel=panel)()
+
+    assert not_fine(checks) == {}
+    assert "provider.alpha" not in results(checks)
+
+
+def test_too_many_to_count_is_a_warning(doctor: Doctor, world: Simulation) -> None:
+    class Full(MemoryArchive):
+        def counts(self) -> Counts:
+            raise SearchTimeoutError("too long")
+
+    checks = replace(doctor, archive=Full(world.store))()
+
+    assert not_fine(checks) == {"emails": "warn"}
+
+
+def test_mongodb_going_away_in_between_is_told(
+    doctor: Doctor, world: Simulation
+) -> None:
+    class Unsure:
+        def now(self) -> datetime:
+            raise ClockUnsureError("not seen")
+
+        def monotonic(self) -> float:
+            return 0.0
+
+    checks = replace(doctor, clock=Unsure())()
+
+    assert not_fine(checks) == {"oldest_due": "fail", "dead_letters": "fail"}
+
+
+def test_what_the_settings_warn_of_comes_first(doctor: Doctor) -> None:
+    first, *_ = replace(doctor, warnings=["no key"])()
+
+    assert (first.name, first.found) == ("settings", "no key")
