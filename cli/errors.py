@@ -3,6 +3,8 @@
 StackError                 the embedded stack cannot start or go on
 +-- ServersMissingError    the wheels of the embedded servers are not installed
 +-- ProcfileError          the Procfile is missing or not readable as one
+
+InputError                 the command line asks for something that cannot be read
 """
 
 
@@ -16,3 +18,7 @@ class ServersMissingError(StackError):
 
 class ProcfileError(StackError):
     """The Procfile is missing or not readable as one."""
+
+
+class InputError(Exception):
+    """What was typed cannot be read; the message says what was expected."""

@@ -3,29 +3,41 @@
 The only module here that imports adapters; see pyproject.toml, import-linter.
 """
 
+import json
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..adapters import logs
 from ..adapters.settings import Settings
-from ..adapters.wiring import build, start_checks
-from ..domain.errors import PostroomError, SettingsError
-from . import procfile
-from .errors import StackError
+from ..adapters.wiring import Parts, build, start_checks
+from ..domain.email import Email
+from ..services.accept import Accept
+from ..services.doctor import Doctor
+from ..services.find import Find
+from ..services.providers import Providers
+from ..services.redrive import Redrive
+from ..services.replay import Replay
+from . import dead_letters, doctor, emails, procfile, providers, sending
+from .errors import InputError, StackError
+from .exits import EPILOG, ExitCode, answering, stop
+from .operating import Operating, Session
 from .stack import Stack, stopped_by_signals
 
 app = typer.Typer(
     help="Postroom: takes email over HTTP and gets it to a provider.",
+    epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # a trace with local values would show secrets
 )
-stack = typer.Typer(help="The whole service on this machine, with its own stores.")
-app.add_typer(stack, name="stack")
+stack = typer.Typer()
 
 
 def main() -> None:
@@ -36,17 +48,16 @@ def main() -> None:
 @app.callback()
 def postroom(context: typer.Context) -> None:
     """Hand the environment to the commands: nothing below reads it."""
-    context.obj = dict(os.environ)  # noqa: TID251  this is a composition root
+    environ = dict(os.environ)  # noqa: TID251  this is a composition root
+    opened = partial(operating, environ, on_close=context.call_on_close)
+    context.obj = Session(environ=environ, open=opened)
 
 
 @app.command("init")
 def init_command(context: typer.Context) -> None:
     """Check the settings and prepare the stores; the Procfile's `release`."""
-    try:
-        init(context.obj)
-    except (SettingsError, PostroomError) as ex:
-        typer.echo(f"postroom: {ex}", err=True)
-        raise typer.Exit(1) from ex
+    with answering():
+        init(context.obj.environ)
 
 
 def init(environ: Mapping[str, str]) -> None:
@@ -61,9 +72,91 @@ def init(environ: Mapping[str, str]) -> None:
     """
     settings = Settings.from_env(environ)
     logs.configure(settings.env, secrets=settings.secrets)
+    with closing(build(settings)) as parts:
+        start_checks(parts)
+        parts.store.ensure_indexes()
+
+
+def operating(
+    environ: Mapping[str, str], *, on_close: Callable[[Callable[[], None]], object]
+) -> Operating:
+    """Put together what the operators' verbs need; nothing is connected yet.
+
+    Logs are for errors only: what is away, the verbs say themselves.
+
+    Args:
+        environ: The process's environment.
+        on_close: Takes what is to be done when the verb has ended.
+
+    Raises:
+        SettingsError: The environment is wrong; it lists every fault.
+    """
+    settings = Settings.from_env(environ)
+    logs.configure(settings.env, secrets=settings.secrets, level=logging.ERROR)
     parts = build(settings)
-    start_checks(parts)
-    parts.store.ensure_indexes()
+    on_close(parts.close)
+    shared: dict[str, Any] = {"store": parts.store, "clock": parts.clock}
+    redrive = Redrive(**shared, hints=parts.hints, policy=settings.policy)
+    names = tuple(parts.providers)
+    return Operating(
+        accept=partial(_accept, parts),
+        describe=_describe,
+        find=Find(store=parts.store, archive=parts.archive),
+        redrive=redrive,
+        replay=Replay(archive=parts.archive, redrive=redrive),
+        providers=Providers(
+            panel=parts.board, archive=parts.archive, hints=parts.hints, names=names
+        ),
+        doctor=Doctor(
+            **shared,
+            inspector=parts.inspector,
+            archive=parts.archive,
+            panel=parts.board,
+            heartbeats=parts.heartbeats,
+            names=names,
+            warnings=settings.warnings,
+        ),
+        clock=parts.clock,
+    )
+
+
+def _accept(parts: Parts, body: Mapping[str, Any]) -> Email:
+    """Accept what the API would accept: its own checks are handed in here."""
+    # Here, because no other verb needs them, and they take their time to load.
+    from ..http.auth import OWNER  # noqa: PLC0415
+    from ..http.errors import ApiError  # noqa: PLC0415
+    from ..http.fields import Context  # noqa: PLC0415
+    from ..http.new_email import read_email  # noqa: PLC0415
+    from ..http.wsgi import options_of  # noqa: PLC0415
+
+    options = options_of(parts.settings)
+    context = Context(
+        limits=options.limits,
+        clock=parts.clock.now,
+        providers=tuple(parts.providers),
+    )
+    default_from = options.default_from
+    try:
+        new = read_email(body, context, owner=OWNER, default_from=default_from)
+    except ApiError as ex:
+        faults = [f"{fault.field}: {fault.message}" for fault in ex.faults]
+        raise InputError("; ".join(faults) or ex.message) from ex
+    accept = Accept(
+        store=parts.store,
+        hints=parts.hints,
+        clock=parts.clock,
+        chance=parts.chance,
+        profiles=parts.profiles,
+        policy=parts.settings.policy,
+    )
+    return accept(new)
+
+
+def _describe(email: Email) -> dict[str, Any]:
+    from ..http.answers import email_answer  # noqa: PLC0415 - as above
+
+    document: dict[str, Any] = json.loads(email_answer(email).to_json())
+    return document
 
 
 @stack.callback()
@@ -84,12 +177,21 @@ def stack_run(
 ) -> None:
     """Start stores and processes, send one email, stay until Ctrl-C."""
     try:
-        service = Stack(Path.cwd(), context.obj, follow=follow)
+        service = Stack(Path.cwd(), context.obj.environ, follow=follow)
         with stopped_by_signals(service):
             service.run(procfile.read(lines))
     except StackError as ex:
-        typer.echo(f"postroom: {ex}", err=True)
-        raise typer.Exit(1) from ex
+        stop(str(ex), ExitCode.FAILED)
+
+
+for verbs in (sending.app, emails.app, doctor.app):
+    app.add_typer(verbs)
+for name, group, told in (
+    ("dead-letters", dead_letters.app, "Emails that need a human."),
+    ("providers", providers.app, "Providers and their breakers."),
+    ("stack", stack, "The whole service on this machine, with its own stores."),
+):
+    app.add_typer(group, name=name, help=told, epilog=EPILOG)
 
 
 if __name__ == "__main__":
