@@ -30,6 +30,7 @@ def standing_of(email: Email) -> Standing:
         ),
         resting=_rests(email),
         part_sent=email.is_part_sent,
+        redriven=email.redrives > 0,
     )
 
 

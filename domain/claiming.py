@@ -61,6 +61,8 @@ def may_claim(
     """
     if email.state not in CLAIMABLE:
         return NotAny(why=email.state.value)
+    if not email.pending:
+        return NotAny(why="nobody_pending")
     if is_expired(email, now=now, policy=policy):
         return NotAny(why="expired")
     verdict = judge(

@@ -110,6 +110,7 @@ class Hint:
                 for name, instant in self.standing.resting.items()
             },
             "part_sent": self.standing.part_sent,
+            "redriven": self.standing.redriven,
             "provider": self.provider,
             "delivery": self.delivery.value,
             "priority": self.priority.value,
@@ -168,6 +169,7 @@ def _read_standing(values: Mapping[str, Any]) -> Standing:
             for name, text in values.get("resting", {}).items()
         },
         part_sent=bool(values.get("part_sent", False)),
+        redriven=bool(values.get("redriven", False)),
     )
 
 

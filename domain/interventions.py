@@ -103,7 +103,6 @@ def redriven(
         redriven_at=now,
         redrives=email.redrives + 1,
         dead_at=None,
-        sent_at=None,
     )
 
 
@@ -112,6 +111,9 @@ def _require_redrivable(email: Email, *, force: bool) -> None:
         raise ForbiddenTransitionError("its content was erased")
     if email.dead_at is None and email.state is not State.UNKNOWN:
         raise ForbiddenTransitionError(f"{email.state} is no dead letter")
+    wanting = {RecipientState.PENDING, RecipientState.REFUSED}
+    if wanting.isdisjoint(recipient.state for recipient in email.recipients):
+        raise ForbiddenTransitionError("all its recipients have it")
     is_unsure = email.delivery is Delivery.AT_MOST_ONCE and bool(maybe_out(email))
     if not force and (email.state is State.UNKNOWN or is_unsure):
         raise ForbiddenTransitionError("it may be out already: say force to send again")

@@ -263,8 +263,18 @@ def corrected(email: Email, *, now: datetime) -> Change:
     The fence moves on all the same, so that whoever has the email in hand misses it,
     reloads and sees the result.
     """
-    after = replace(email, fence=email.fence + 1, updated_at=now)
+    after = replace(
+        email, fence=email.fence + 1, updated_at=now, dead_at=_dead_since(email)
+    )
     return Change(guard=_guard(email), before=email, after=after)
+
+
+def _dead_since(email: Email) -> datetime | None:
+    """Return since when it is a dead letter; a late acceptance may have ended that."""
+    is_sent = email.state is State.SENT
+    if is_sent and not has(email.recipients, RecipientState.REFUSED):
+        return None
+    return email.dead_at
 
 
 def offered(email: Email, *, now: datetime, policy: Policy) -> Change:

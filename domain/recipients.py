@@ -16,7 +16,9 @@ from .outcome import (
 )
 
 
-def told(email: Email, attempt: Attempt, outcome: Outcome) -> Email:
+def told(
+    email: Email, attempt: Attempt, outcome: Outcome, *, decides: bool = True
+) -> Email:
     """Return the email with its recipients as the outcome of an attempt leaves them.
 
     An acceptance is a fact and wins over an earlier refusal. A refusal touches only
@@ -26,11 +28,15 @@ def told(email: Email, attempt: Attempt, outcome: Outcome) -> Email:
         email: As stored.
         attempt: Whose outcome it is; it speaks of that attempt's recipients only.
         outcome: What the provider said.
+        decides: Whether its refusals count: not where another attempt has the
+            recipients in hand or is to have them.
     """
+    if not decides and not isinstance(outcome, Accepted):
+        return email
     refusals = {r.index: r for r in _refusals(outcome)}
     recipients = tuple(
         _told(recipient, refusals.get(index), outcome)
-        if index in attempt.recipients
+        if index in attempt.recipients and (decides or index not in refusals)
         else recipient
         for index, recipient in enumerate(email.recipients)
     )

@@ -76,6 +76,8 @@ class Standing:
         resting: When each provider that was tried may have this email again.
         part_sent: Some recipients have it: the others must get it without those
             seeing it again.
+        redriven: An operator has had something mended: what providers refused to
+            others lately is no reason against it.
     """
 
     tries: Mapping[str, int] = field(default_factory=dict)
@@ -83,6 +85,7 @@ class Standing:
     unbuildable: frozenset[str] = frozenset()
     resting: Mapping[str, datetime] = field(default_factory=dict)
     part_sent: bool = False
+    redriven: bool = False
 
 
 class Why(StrEnum):
@@ -181,7 +184,8 @@ def judge(
     if profile.name in standing.unbuildable:
         return Verdict(provider=profile.name, why=Why.UNBUILDABLE)
     refused_until = health.refuses_from.get(routing.from_domain)
-    if profile.name in standing.excluded or (refused_until and refused_until > now):
+    is_remembered = refused_until is not None and refused_until > now
+    if profile.name in standing.excluded or (is_remembered and not standing.redriven):
         return Verdict(
             provider=profile.name,
             why=Why.SENDER_NOT_ALLOWED,

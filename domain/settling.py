@@ -87,8 +87,8 @@ def record(
     ended = _ended(email, attempt, result, now=now, policy=policy)
     after = _with_attempt(email, ended)
     in_hand = email.state is State.SENDING and email.attempts[-1].id == attempt.id
-    if in_hand or _decides_late(after, ended):
-        after = told(after, ended, result.outcome)
+    decides = _decides(email, ended) if in_hand else _decides_late(after, ended)
+    after = told(after, ended, result.outcome, decides=decides)
     change = (
         _settle(after, ended, result, now=now, policy=policy)
         if in_hand
@@ -249,14 +249,19 @@ def _settle_late(
     return lifecycle.corrected(email, now=now)
 
 
-def _decides_late(email: Email, attempt: Attempt) -> bool:
-    """Whether a late result is the last word on its recipients.
+def _decides(email: Email, attempt: Attempt) -> bool:
+    """Whether the refusals of the attempt in hand count: not those in doubt.
 
-    A refusal is not while another attempt has them or may have: it tells of its own
-    attempt only.
+    Where an email must not go twice, what is in doubt is nobody's last word.
     """
-    accepted = attempt.outcome is OutcomeWord.ACCEPTED
-    return accepted or (email.state is State.UNKNOWN and not _may_be_out(email))
+    return attempt.certain is not False or email.delivery is Delivery.AT_LEAST_ONCE
+
+
+def _decides_late(email: Email, attempt: Attempt) -> bool:
+    """Whether the refusals of a late result count: not over another attempt."""
+    if email.is_final:
+        return attempt.outcome is OutcomeWord.ACCEPTED
+    return email.state is State.UNKNOWN and not _may_be_out(email)
 
 
 def _is_settled_by_it(email: Email) -> bool:

@@ -126,3 +126,9 @@ def test_a_from_that_was_refused_lately_may_not_go_there() -> None:
 
     assert said(at(1)) == NotThis(why="sender_not_allowed")
     assert said(at(-1)) == MayClaim()
+
+
+def test_what_nobody_is_to_get_any_more_may_not() -> None:
+    accepted = a_recipient(state=RecipientState.ACCEPTED)
+
+    assert asked(an_email(recipients=(accepted,))) == NotAny(why="nobody_pending")

@@ -45,6 +45,18 @@ class TestRedriven:
 
         assert [r.state for r in after.recipients] == ["pending", "accepted"]
 
+    def test_with_nobody_left_to_send_to_it_stays(self) -> None:
+        with pytest.raises(ForbiddenTransitionError, match="all its recipients"):
+            _redriven(an_email(State.SENT, dead_at=NOW))
+
+    def test_the_first_time_that_it_was_sent_stays(self) -> None:
+        refused = a_recipient(state=RecipientState.REFUSED)
+        email = an_email(
+            State.SENT, recipients=(refused,), dead_at=NOW, sent_at=at(-99)
+        )
+
+        assert _redriven(email).after.sent_at == at(-99)
+
     def test_what_is_erased_cannot_go_again(self) -> None:
         with pytest.raises(ForbiddenTransitionError, match="erased"):
             _redriven(an_email(State.FAILED, erased_at=NOW))

@@ -141,7 +141,8 @@ def test_a_transition_leads_along_an_edge_and_moves_the_fence_on(
     name: str, state: State
 ) -> None:
     transition, end, _ = TRANSITIONS[name]
-    dead = {"dead_at": NOW} if name == "redriven" else {}
+    refused = (a_recipient(state=RecipientState.REFUSED),)
+    dead = {"dead_at": NOW, "recipients": refused} if name == "redriven" else {}
     email = an_email(state, **dead)
 
     change = transition(email)

@@ -200,3 +200,36 @@ class TestLate:
         email = after(NOT_SENT, sending())
 
         assert {r.state for r in email.recipients} == {RecipientState.PENDING}
+
+    def test_a_late_acceptance_takes_the_email_off_the_dead_letters(self) -> None:
+        first, second = an_attempt(), an_attempt(taken(for_good(0)), no=2)
+        refused = a_recipient(state=RecipientState.REFUSED, code="550")
+        email = an_email(
+            State.SENT, recipients=(refused,), attempts=(first, second), dead_at=NOW
+        )
+
+        sent = after(taken(), email)
+
+        assert sent.recipients[0].state is RecipientState.ACCEPTED
+        assert sent.dead_at is None
+
+    def test_its_refusals_take_nobody_from_a_redrive(self) -> None:
+        old = an_attempt(recipients=(0, 1))
+        email = an_email(
+            recipients=(a_recipient(), a_recipient()),
+            attempts=(old,),
+            round=2,
+            first_round=2,
+        )
+
+        told = after(taken(for_good(1)), email)
+
+        assert (told.state, told.pending) == (State.QUEUED, (1,))
+
+    def test_a_refusal_in_doubt_is_not_the_last_word_on_once_only_mail(self) -> None:
+        unsure = Refused(kind=RefusalKind.PERMANENT, certain=False, code="500")
+
+        email = after(unsure, sending(delivery=Delivery.AT_MOST_ONCE))
+
+        assert email.is_held
+        assert email.pending == (0, 1, 2)

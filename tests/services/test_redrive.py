@@ -7,7 +7,14 @@ import pytest
 from postroom.domain.change import Change
 from postroom.domain.email import Delivery, State
 from postroom.domain.errors import EmailNotFoundError, ForbiddenTransitionError
-from tests.builders import ACCEPTED, ALPHA, REFUSED_FOR_GOOD, TIMED_OUT
+from tests.builders import (
+    ACCEPTED,
+    ALPHA,
+    OUTCOMES,
+    REFUSED_FOR_GOOD,
+    TIMED_OUT,
+    seconds,
+)
 from tests.simulation import Simulation
 
 
@@ -94,3 +101,32 @@ def test_age_counts_anew(world: Simulation) -> None:
     world.run()
 
     assert world.email(email_id).state is State.SENT
+
+
+def test_a_sender_verified_since_is_tried_again(world: Simulation) -> None:
+    for provider in world.providers.values():
+        provider.answers(OUTCOMES["sender"])
+    (email_id,) = world.post()
+    world.run(seconds(30))
+    assert world.email(email_id).reason == "sender_not_allowed"
+    world.providers[ALPHA].answers(ACCEPTED)
+
+    world.redrive(email_id)
+    world.take_hints()
+    world.run(seconds(30))
+
+    assert world.email(email_id).state is State.SENT
+
+
+def test_a_sender_that_is_still_refused_fails_again(world: Simulation) -> None:
+    for provider in world.providers.values():
+        provider.answers(OUTCOMES["sender"])
+    (email_id,) = world.post()
+    world.run(seconds(30))
+
+    world.redrive(email_id)
+    world.take_hints()
+    world.run(seconds(30))
+
+    assert world.email(email_id).reason == "sender_not_allowed"
+    assert len(world.calls) == 4
