@@ -25,7 +25,7 @@ GRACE_S = scaled(suite=3, full=60)
 LONG_GRACE_S = scaled(suite=60, full=600)
 
 #: How long the provider takes, so that its share of the threads sends 50 a second.
-ANSWER_MS = 240
+ANSWER_MS = 200
 
 SWEEP_EVERY_S = scaled(suite=1, full=5)
 
@@ -91,7 +91,9 @@ def test_all_that_waits_is_offered_within_one_sweep_of_a_flush(tmp_path: Path) -
     ):
         ids = a_backlog(service)
         service.wait_until(
-            lambda: len(service.fake.taken) >= BACKLOG // 3, "a third to be sent"
+            lambda: len(service.fake.taken) >= BACKLOG // 3,
+            "a third to be sent",
+            patience_s=PATIENCE_S,
         )
         flushed_at = time.time()
         service.flush_redis()
