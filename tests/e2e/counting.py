@@ -180,9 +180,16 @@ def wait_until_all_are(
         found = emails.find({"state": {"$ne": state}}, {"state": 1})
         return Counter(one["state"] for one in found if str(one["_id"]) in wanted)
 
+    def are_there() -> bool:
+        began = time.monotonic()
+        if not others():
+            return True
+        time.sleep(10 * (time.monotonic() - began))  # a look is not to be the load
+        return False
+
     with emails_of(service) as emails:
         service.wait_until(
-            lambda: not others(),
+            are_there,
             lambda: f"{len(wanted)} {state}: {dict(others())}",
             patience_s=patience_s,
         )

@@ -91,7 +91,7 @@ def test_all_that_waits_is_offered_within_one_sweep_of_a_flush(tmp_path: Path) -
     ):
         ids = a_backlog(service)
         service.wait_until(
-            lambda: len(service.fake.taken) >= BACKLOG // 3,
+            lambda: len(service.fake.lines()) >= BACKLOG // 3,
             "a third to be sent",
             patience_s=PATIENCE_S,
         )
