@@ -31,6 +31,7 @@ from .provider_router import declare_router
 from .pulse import Pulse
 from .reconcile import declare_reconcile, declare_release
 from .retention import retaining
+from .second_chance import SecondChance
 from .send import declare_send
 from .shares import ThreadShares
 from .sweep import declare_sweep
@@ -88,7 +89,8 @@ def _parts() -> Parts:
 
 
 def _broker(parts: Parts, *middleware: Middleware) -> SteadyBroker:
-    return build_broker(parts.broker_client, [GracefulStop(), *middleware])
+    ours = [GracefulStop(), SecondChance(), *middleware]
+    return build_broker(parts.broker_client, ours)
 
 
 def _beat(parts: Parts, part: str) -> Callable[[], None]:
