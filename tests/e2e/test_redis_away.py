@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -32,7 +31,7 @@ PAUSE_S = scaled(suite=0.1, full=0.5)
 class Stack(Service):
     """The whole service under its supervisor, but for Redis and the providers."""
 
-    def __enter__(self) -> Self:
+    def _start_all(self) -> None:
         shutil.copy(ROOT / "Procfile", self.folder)
         self.redis.start()
         self.fake.start()
@@ -47,17 +46,16 @@ class Stack(Service):
                 stderr=log,
             )
         self.wait_until_ready()
-        return self
 
     def __exit__(self, *_: object) -> None:
-        stack = self.processes["stack"]
-        stack.send_signal(signal.SIGINT)
-        try:
-            stack.wait(PATIENCE_S)
-        finally:
-            stack.kill()
-            self.fake.stop()
-            self.redis.stop()
+        for stack in self.processes.values():
+            stack.send_signal(signal.SIGINT)
+            try:
+                stack.wait(PATIENCE_S)
+            finally:
+                stack.kill()
+        self.fake.stop()
+        self.redis.stop()
 
     def mains(self) -> dict[str, int]:
         """Return the pid of each line's first process, by what it runs."""
