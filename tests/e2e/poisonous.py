@@ -1,7 +1,7 @@
-"""A worker that some emails crash: `dramatiq tests.e2e.poisonous:send`.
+"""A worker that some emails upset: `dramatiq tests.e2e.poisonous:send`.
 
-The real composition root, with providers that end the process at the sight of a
-subject. No product code knows of them.
+The real composition root, with providers that end the process, or raise what nobody
+expects, at the sight of a subject. No product code knows of them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 from postroom.actors import worker
 from postroom.adapters.settings import Settings
@@ -23,9 +24,13 @@ from postroom.domain.routing import ProviderProfile
 IN_BUILD = "crash in build"
 IN_SEND = "crash in send"
 
+#: The subject of one that raises while there is a file of this name at home.
+RAISING = "raise in build"
+FAULT = "fault"
+
 
 class Poisonous:
-    """A provider that crashes where the email says so."""
+    """A provider that fails where the email says so."""
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
@@ -35,17 +40,25 @@ class Poisonous:
         return self._provider.profile
 
     def build(self, email: Email, *, recipients: Sequence[int]) -> Built:
-        if email.content.subject == IN_BUILD:
+        subject = email.content.subject
+        if subject == IN_BUILD:
             os._exit(1)
+        if subject == RAISING and (Path.home() / FAULT).exists():
+            raise RuntimeError(f"cannot write to {email.recipients}: {email.content}")
         built = self._provider.build(email, recipients=recipients)
-        if email.content.subject == IN_SEND:
-            return replace(built, request=None)
-        return built
+        return replace(built, request=None) if subject == IN_SEND else built
 
     def send(self, built: Built, *, timeout: timedelta) -> Outcome:
         if built.request is None:
             os._exit(1)
         return self._provider.send(built, timeout=timeout)
+
+
+def line(procfile_line: str) -> str:
+    """Return the Procfile's line of the worker with this root in it."""
+    mark = "postroom.actors.worker:send"
+    assert mark in procfile_line
+    return procfile_line.replace(mark, f"{__name__}:send")
 
 
 def send() -> None:
