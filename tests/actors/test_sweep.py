@@ -65,6 +65,25 @@ def test_one_that_failed_leaves_no_sign_of_life(heartbeats: MemoryHeartbeats) ->
     assert "sweep" not in (heartbeats.ages() or {})
 
 
+def test_one_that_comes_while_another_is_at_work_leaves_it_the_work(
+    heartbeats: MemoryHeartbeats,
+) -> None:
+    swept: list[int] = []
+
+    def offer() -> Swept:
+        swept.append(1)
+        sweep()
+        return Swept()
+
+    sweep = declared(offer, heartbeats)
+
+    sweep()
+    assert swept == [1]
+
+    sweep()
+    assert swept == [1, 1]
+
+
 def test_one_that_failed_is_not_tried_again_the_next_tick_does_it(
     heartbeats: MemoryHeartbeats,
 ) -> None:
