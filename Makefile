@@ -65,6 +65,10 @@ test-unit: .venv/dev links ## The quick tests only
 test-e2e: .venv/dev links ## The tests on the real processes only
 	$(BIN)/pytest -m e2e $(ARGS)
 
+.PHONY: prove
+prove: .venv/dev links ## The same at their full size: outages, kills, backlogs (half an hour)
+	PROVE=full $(BIN)/pytest -m e2e -s $(ARGS)
+
 .PHONY: test-watch
 test-watch: .venv/dev links ## The quick tests, again after each change
 	$(BIN)/ptw . --now --delay 0.5 --patterns '**/*.py' --ignore-patterns '**/.venv/**,**/build/**' \
