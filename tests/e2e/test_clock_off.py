@@ -19,7 +19,7 @@ from tests.fake_provider import AsProcess, Mode, Rule
 OFF_S = 120
 
 #: What the provider takes for a call: time enough for others to lay hands on it.
-CALL_S = 3.0
+CALL_S = 2.5
 
 RETRY_AFTER_S = 3
 

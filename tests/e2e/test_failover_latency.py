@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 import pytest
 import redis
 
+from tests.e2e.scale import scaled
 from tests.e2e.service import Service
 from tests.fake_provider import PAYLOADS, AsProcess, Mode, Rule
 
 #: Refused emails of each case, and how many others go to the same provider with each:
 #: its breaker opens when half of the calls fail.
-EMAILS = 40
+EMAILS = scaled(suite=15, full=40)
 OTHERS = 2
 
 #: The promise is 1 s for 95 of 100. The bound is wider: the machine is shared.

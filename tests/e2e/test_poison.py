@@ -1,4 +1,4 @@
-"""Emails that crash the worker, each time: they end, and the others are sent."""
+"""Emails that upset the worker, each time: they end, and the others are sent."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from bson import ObjectId
 from pymongo import MongoClient
 
 from tests.e2e import poisonous
-from tests.e2e.load import Load
+from tests.e2e.load import Load, sends
 from tests.e2e.scale import scaled
 from tests.e2e.service import Service
 
@@ -29,6 +30,9 @@ OFFERS = 3 + int(math.log2(CRASHING_S))
 
 #: How often an email may end a worker; one beside it is hit now and then too.
 MAX_UNKNOWN = 3
+
+#: In no key, value or log line while the test runs.
+CANARY = "canary.5f2c"
 
 
 class Guarded(Service):
@@ -71,6 +75,49 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     }
     with Guarded(tmp_path_factory.mktemp("guarded"), **settings) as running:
         yield running
+
+
+class Search:
+    """Looks through all of a Redis, again and again, for the canary."""
+
+    def __init__(self, url: str) -> None:
+        self.found: list[tuple[bytes, object]] = []
+        self.rounds = 0
+        self._client = redis.Redis.from_url(url)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Search:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._client.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.02):
+            for key in self._client.scan_iter():
+                value = self._read(key)
+                if CANARY in repr((key, value)):
+                    self.found.append((key, value))
+            self.rounds += 1
+
+    def _read(self, key: bytes) -> object:
+        match self._client.type(key):
+            case b"hash":
+                return self._client.hgetall(key)
+            case b"list":
+                return self._client.lrange(key, 0, -1)
+            case b"set":
+                return self._client.smembers(key)
+            case b"zset":
+                return self._client.zrange(key, 0, -1)
+            case b"string":
+                return self._client.get(key)
+            case _:
+                return None  # gone meanwhile
 
 
 def make_old(service: Service, email_id: str) -> None:
@@ -122,3 +169,30 @@ def test_one_that_crashes_after_the_claim_is_held_and_the_others_are_sent(
     assert [a["outcome"] for a in email["attempts"]] == ["unknown"] * (1 + MAX_UNKNOWN)
     guarded.wait_for_state(load.accepted, "sent")
     assert len(guarded.crashes) - before == 1 + MAX_UNKNOWN
+
+
+def test_an_unexpected_exception_costs_the_message_and_not_the_email(
+    guarded: Guarded,
+) -> None:
+    fault = Path(guarded.environ["HOME"]) / poisonous.FAULT
+    fault.touch()
+    dead = "dramatiq:send.sendgrid.XQ"
+
+    with (
+        redis.Redis.from_url(guarded.redis.url) as client,
+        Search(guarded.redis.url) as search,
+    ):
+        email_id = guarded.accept(
+            to=[f"{CANARY}@example.com"], text=CANARY, subject=poisonous.RAISING
+        )
+        guarded.wait_until(lambda: client.zcard(dead) > 0, "a message given up")
+        during = guarded.email(email_id)
+        fault.unlink()
+        guarded.wait_for_state(email_id, "sent")
+
+    assert during["state"] == "queued"
+    assert during["attempts"] == []
+    assert sends(guarded.fake)[email_id] == 1
+    assert search.rounds > 0
+    assert search.found == []
+    assert not [name for name in guarded.processes if CANARY in guarded.log(name)]

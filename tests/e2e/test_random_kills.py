@@ -12,7 +12,7 @@ from tests.e2e.service import Service
 from tests.fake_provider import AsProcess, Rule
 
 #: How long processes are killed, in seconds.
-CHAOS_S = scaled(suite=15.0, full=60.0)
+CHAOS_S = scaled(suite=12.0, full=60.0)
 
 #: Between two kills, in seconds.
 PAUSE_S = (0.3, 2.0)

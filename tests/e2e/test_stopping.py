@@ -1,4 +1,4 @@
-"""A stop by SIGTERM to whole process groups: what is in hand is finished."""
+"""Stops with sends in hand: of process groups by SIGTERM, and of MongoDB."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ IN_HAND = 16
 
 #: How long the provider takes for each: a stop must outlast it. In seconds.
 CALL_S = 3.5
+
+#: When the stop is asked for again, in seconds after the first time.
+AGAIN_AFTER_S = (0.3, 2.5)
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +50,8 @@ def assert_sent_once(service: Service, fake: AsProcess, ids: Sequence[str]) -> N
         assert not service.email(email_id)["possible_duplicate"]
 
 
-@pytest.mark.parametrize(
-    "again_after_s", [(), (0.3, 2.5)], ids=["once", "again_and_again"]
-)
-def test_a_stopped_worker_finishes_what_it_has_in_hand(
-    service: Service, fake: AsProcess, again_after_s: Sequence[float]
+def test_a_stopped_worker_finishes_what_it_has_in_hand_however_often_it_is_told(
+    service: Service, fake: AsProcess
 ) -> None:
     fake.script(Rule(delay_ms=round(CALL_S * 1000)))
     ids = [service.accept(subject=f"no. {n}") for n in range(IN_HAND)]
@@ -60,7 +60,7 @@ def test_a_stopped_worker_finishes_what_it_has_in_hand(
 
     began = time.monotonic()
     service.signal("worker", signal.SIGTERM)
-    for after_s in again_after_s:
+    for after_s in AGAIN_AFTER_S:
         time.sleep(max(0.0, began + after_s - time.monotonic()))
         service.signal("worker", signal.SIGTERM)
     code = service.processes["worker"].wait(PATIENCE_S)
@@ -122,3 +122,21 @@ def test_all_lines_stopped_at_once_and_started_again_lose_nothing(
 
     assert_sent_once(service, fake, load.accepted)
     print(f"\nall stopped under load: {dict(load.answers)}")
+
+
+def test_results_are_recorded_when_mongodb_was_away_meanwhile(
+    service: Service, fake: AsProcess
+) -> None:
+    fake.script(Rule(delay_ms=1500))
+    ids = [service.accept(subject=f"no. {n}") for n in range(IN_HAND)]
+    service.wait_until(lambda: len(fake.calls) >= IN_HAND, "all of them in hand")
+
+    service.mongodb.kill9()
+    time.sleep(3)  # their answers come in meanwhile
+    service.mongodb.start()
+
+    service.wait_for_state(ids, "sent")
+    emails = [service.email(email_id) for email_id in ids]
+    outcomes = [[a["outcome"] for a in email["attempts"]] for email in emails]
+    assert outcomes == [["accepted"]] * IN_HAND
+    assert all(sends(fake)[email_id] == 1 for email_id in ids)
