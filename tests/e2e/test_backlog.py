@@ -103,10 +103,14 @@ def test_all_that_waits_is_offered_within_one_sweep_of_a_flush(tmp_path: Path) -
             later = [m for m in messages.to("router") if m.at >= flushed_at]
             return {m.email_id: m.at for m in reversed(later) if m.email_id in waiting}
 
-        service.wait_until(
+        def left() -> set[str]:
             # A worker goes on with what it had fetched before.
-            lambda: not _waiting(service, ids) - set(offered()),
-            lambda: f"{len(waiting)} offers, not {len(offered())}",
+            taken = {line["email_id"] for line in service.fake.lines()}
+            return waiting - set(offered()) - taken
+
+        service.wait_until(
+            lambda: not left(),
+            lambda: f"offers of {len(left())} of {len(waiting)}",
             patience_s=PATIENCE_S,
         )
         last = max(offered().values()) - flushed_at
