@@ -28,7 +28,7 @@ def follow(step: NextStep) -> None:
         case Done():
             return
         case Again():
-            raise Retry(delay=max(1, round(step.delay / timedelta(milliseconds=1))))
+            raise Retry(delay=max(1, ms(step.delay)))
         case Dead():
             message = CurrentMessage.get_current_message()
             if message is not None:
@@ -59,3 +59,8 @@ def may_retry(retries: int, exception: BaseException) -> bool:
     unexpected = int(message.options.get("unexpected", 0)) + 1
     message.options["unexpected"] = unexpected
     return unexpected <= MOST_UNEXPECTED
+
+
+def ms(duration: timedelta) -> int:
+    """Return a duration as Dramatiq counts it."""
+    return round(duration / timedelta(milliseconds=1))

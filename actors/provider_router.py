@@ -10,23 +10,29 @@ from dramatiq import Broker, GenericActor
 from ..domain.email import Priority
 from ..domain.errors import InvalidValueError
 from ..domain.hint import Hint, router_actor, router_queue
+from ..domain.policy import Policy
 from ..services.next_step import NextStep
-from .following import follow, may_retry
+from .following import follow, may_retry, ms
 from .order import ORDER
 
 
-def declare_router(broker: Broker, route: Callable[[Hint], NextStep]) -> None:
+def declare_router(
+    broker: Broker, route: Callable[[Hint], NextStep], policy: Policy
+) -> None:
     """Declare the actor that picks a provider and hands the email over.
 
     There is one for each priority, on a queue of its own. The class is made here
     because its metaclass registers it at once, on the broker that ``Meta`` names.
     """
     for each in Priority:
-        _declare(broker, route, each)
+        _declare(broker, route, policy, each)
 
 
 def _declare(
-    the_broker: Broker, route: Callable[[Hint], NextStep], of_priority: Priority
+    the_broker: Broker,
+    route: Callable[[Hint], NextStep],
+    policy: Policy,
+    of_priority: Priority,
 ) -> None:
     class ProviderRouter(GenericActor):
         """Picks by preference, eligibility and health; parks what must wait."""
@@ -38,6 +44,8 @@ def _declare(
             actor_name = router_actor(of_priority)
             queue_name = router_queue(of_priority)
             priority = ORDER[of_priority]
+            min_backoff = ms(policy.retry_first)
+            max_backoff = ms(policy.retry_max)
             retry_when = may_retry
             throws = InvalidValueError
 

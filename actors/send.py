@@ -14,7 +14,7 @@ from ..domain.errors import InvalidValueError
 from ..domain.hint import Hint, send_queue
 from ..domain.policy import Policy
 from ..services.next_step import NextStep
-from .following import follow, may_retry
+from .following import follow, may_retry, ms
 from .order import ORDER
 
 #: Time beyond the lease that an attempt may take to record what came of it.
@@ -39,13 +39,9 @@ def declare_send(
             actor_name=send_queue(provider, priority),
             queue_name=send_queue(provider, priority),
             priority=ORDER[priority],
-            min_backoff=_ms(policy.retry_first),
-            max_backoff=_ms(policy.retry_max),
+            min_backoff=ms(policy.retry_first),
+            max_backoff=ms(policy.retry_max),
             retry_when=may_retry,
             throws=InvalidValueError,
-            time_limit=_ms(policy.lease + RECORDING_MARGIN),
+            time_limit=ms(policy.lease + RECORDING_MARGIN),
         )(send)
-
-
-def _ms(duration: timedelta) -> int:
-    return round(duration / timedelta(milliseconds=1))

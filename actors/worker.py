@@ -66,8 +66,8 @@ def router() -> None:
     sweep = declare_sweep(broker, _offer(parts), parts.heartbeats)
     pulse.every(parts.settings.sweep_every, sweep)
     pulse.every(RETAIN_EVERY, retaining(_retain(parts)), first=RETAIN_FIRST)
-    declare_reconcile(broker, _reconcile(parts))
-    declare_release(broker, _release(parts))
+    declare_reconcile(broker, _reconcile(parts), parts.settings.policy)
+    declare_release(broker, _release(parts), parts.settings.policy)
 
 
 def schedule() -> None:
@@ -106,7 +106,7 @@ def _declare_router(broker: SteadyBroker, parts: Parts) -> None:
         profiles=parts.profiles,
         policy=parts.settings.policy,
     )
-    declare_router(broker, route)
+    declare_router(broker, route, parts.settings.policy)
 
 
 def _attempt(parts: Parts) -> Attempt:

@@ -79,9 +79,19 @@ class Server:
     def pause(self) -> None:
         """Freeze it: connections stay open, nothing is answered."""
         os.kill(self.pid, signal.SIGSTOP)
+        # A thread that runs on another core goes on for a moment.
+        give_up = time.monotonic() + PATIENCE_S
+        while not self._is_frozen():
+            assert time.monotonic() < give_up, "not frozen"
+            time.sleep(0.005)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
+
+    def _is_frozen(self) -> bool:
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/stat")
+        states = [task.read_text().rpartition(")")[2].split()[0] for task in tasks]
+        return set(states) <= {"T", "t", "Z", "X"}
 
     def __enter__(self) -> Self:
         return self.start()

@@ -55,9 +55,7 @@ class Stand:
 IS_UP: Mapping[str, Callable[[Stand], bool]] = {
     "The API": Stand.serves,
     "A worker for all providers": lambda stand: stand.beats("worker"),
-    "A worker for the queue of one provider only": (
-        lambda stand: stand.beats("worker")
-    ),
+    "A worker for one provider only": lambda stand: stand.beats("worker"),
     "The router, with the sweep": lambda stand: stand.beats("router", "sweep"),
     "The clock": Stand.is_told_to_sweep,
     "Under a debugger": lambda stand: stand.beats("worker"),

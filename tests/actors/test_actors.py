@@ -160,9 +160,9 @@ def test_router_reconcile_release_and_sweep_pass_on_what_they_are_told(
         return 0
 
     heartbeats = MemoryHeartbeats(SystemClock())
-    declare_router(broker, tell)
-    declare_reconcile(broker, tell)
-    declare_release(broker, release)
+    declare_router(broker, tell, FAST)
+    declare_reconcile(broker, tell, FAST)
+    declare_release(broker, release, FAST)
     sweep = declare_sweep(broker, lambda: Swept(offered=1), heartbeats)
     start()
     hints = RedisHints(redis_client)

@@ -81,7 +81,7 @@ def test_a_hint_that_the_router_cannot_read_is_given_up_at_once(
     redis_client: redis.Redis,
 ) -> None:
     broker = build_broker(redis_client)
-    declare_router(broker, lambda _: Done())
+    declare_router(broker, lambda _: Done(), FAST)
     broker.get_actor(router_actor(Priority.NORMAL)).send({"v": 99})
     worker = Worker(broker, worker_threads=1, worker_timeout=20)
     worker.start()

@@ -89,10 +89,10 @@ def services() -> Services:
 @pytest.fixture
 def worker(redis_client: redis.Redis, services: Services) -> Worker:
     broker = build_broker(redis_client)
-    declare_router(broker, services.noting("route"))
+    declare_router(broker, services.noting("route"), Policy())
     declare_send(broker, "sendgrid", services.attempt, Policy())
-    declare_reconcile(broker, services.noting("reconcile"))
-    declare_release(broker, services.release)
+    declare_reconcile(broker, services.noting("reconcile"), Policy())
+    declare_release(broker, services.release, Policy())
     declare_sweep(broker, services.sweep, MemoryHeartbeats(SystemClock()))
     return Worker(broker, worker_threads=2, worker_timeout=20)
 

@@ -88,7 +88,9 @@ def test_a_stopped_web_process_keeps_what_it_took_and_refuses_the_rest(
     service.wait_until_ready()
 
     assert load.answers[503] > 0
-    assert set(load.answers) <= {201, 503, "ConnectionRefusedError"}
+    # What was still in the queue of the port when it closed is reset.
+    gone = {"ConnectionRefusedError", "ConnectionResetError"}
+    assert set(load.answers) <= {201, 503, *gone}
     assert_sent_once(service, fake, load.accepted)
     print(f"\nweb stopped under load: {dict(load.answers)}")
 
