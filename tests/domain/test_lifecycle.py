@@ -460,3 +460,10 @@ class TestAge:
 
         assert is_too_old(email, now=NOW, policy=POLICY)
         assert not is_expired(email, now=NOW, policy=POLICY)
+
+
+def test_what_nobody_is_to_get_cannot_be_claimed() -> None:
+    accepted = a_recipient(state=RecipientState.ACCEPTED)
+
+    with pytest.raises(ForbiddenTransitionError, match="no recipient is pending"):
+        _claim(an_email(recipients=(accepted,)))

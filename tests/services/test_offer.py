@@ -9,6 +9,7 @@ from postroom.domain.change import Change
 from postroom.domain.email import Email, State
 from postroom.domain.errors import HintError, StoreUnavailableError
 from postroom.domain.hint import Hint
+from postroom.services import offer as offer_module
 from postroom.services.offer import Swept
 from tests.builders import (
     ALPHA,
@@ -230,3 +231,14 @@ class TestForgotten:
         world.flush()
 
         assert world.sweep() == Swept(offered=len(ids))
+
+    def test_what_is_too_much_for_one_sweep_is_left_to_the_next(
+        self, world: Simulation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(offer_module, "SLICE", 2)
+        monkeypatch.setattr(offer_module, "SLICES", 2)
+        world.post(5)
+        world.flush()
+
+        assert world.sweep() == Swept(offered=4)
+        assert world.sweep() == Swept(offered=1)
