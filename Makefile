@@ -66,7 +66,7 @@ test-e2e: .venv/dev links ## The tests on the real processes only
 	$(BIN)/pytest -m e2e $(ARGS)
 
 .PHONY: prove
-prove: .venv/dev links ## The same at their full size: outages, kills, backlogs (half an hour)
+prove: .venv/dev links ## The same at their full size: outages, kills, backlogs (an hour or more)
 	PROVE=full $(BIN)/pytest -m e2e -s $(ARGS)
 
 .PHONY: test-watch

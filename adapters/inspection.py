@@ -15,16 +15,10 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from ..domain.inspection import RedisFacts, StoreFacts
-from .mongo_store import Document
+from .mongo_store import INDEXES, Document
 
 #: Bound on each look at MongoDB, in seconds.
 LOOK_S = 5.0
-
-#: What `MongoStore.ensure_indexes` creates, by collection.
-INDEXES: Mapping[str, tuple[str, ...]] = {
-    "emails": ("due", "parked", "dead", "final", "expires"),
-    "payloads": ("age",),
-}
 
 
 class ServerInspector:

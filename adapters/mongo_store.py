@@ -59,6 +59,18 @@ LARGEST_INLINE = 64 * 1024
 #: Bound on the one write that touches all that is open, in seconds.
 HASTEN_S = 30.0
 
+#: The indexes, by collection and name. Only added to: older processes still read.
+INDEXES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
+    "emails": {
+        "due": (("due_at", 1),),
+        "parked": (("parked_for", 1), ("_id", 1)),
+        "dead": (("dead_at", 1),),
+        "final": (("final_at", 1),),
+        "expires": (("expires_at", 1),),
+    },
+    "payloads": {"age": (("at", 1), ("_id", 1))},
+}
+
 #: Pause between two tries while the store is away, in seconds.
 _PAUSE_S = 0.2
 
@@ -120,17 +132,14 @@ class MongoStore:
         Raises:
             StoreUnavailableError: The store did not take them.
         """
-        keys: dict[str, list[tuple[str, int]]] = {
-            "due": [("due_at", 1)],
-            "parked": [("parked_for", 1), ("_id", 1)],
-            "dead": [("dead_at", 1)],
-            "final": [("final_at", 1)],
-            "expires": [("expires_at", 1)],
-        }
         try:
-            for name, key in keys.items():
-                self._emails.create_index(key, name=name, sparse=True)
-            self._payloads.create_index([("at", 1), ("_id", 1)], name="age")
+            for collection, indexes in INDEXES.items():
+                for name, key in indexes.items():
+                    # An email lacks the field of an index that is not for it.
+                    sparse = collection == self._emails.name
+                    self._database[collection].create_index(
+                        list(key), name=name, sparse=sparse
+                    )
         except PyMongoError as ex:
             raise StoreUnavailableError("the store did not take the indexes") from ex
 

@@ -110,7 +110,7 @@ def retry(
     """Let one dead letter, or with --force one held email, go again."""
     with answering():
         given = services(context)
-        email = given.redrive(given.find.one(email_id).email_id, force=force)
+        email = given.redrive(email_id, force=force)
         if as_json:
             put_json(given.describe(email))
         else:

@@ -18,7 +18,6 @@ from ..adapters import logs
 from ..adapters.settings import Settings
 from ..adapters.wiring import Parts, build, start_checks
 from ..domain.email import Email
-from ..services.accept import Accept
 from ..services.doctor import Doctor
 from ..services.find import Find
 from ..services.providers import Providers
@@ -127,7 +126,7 @@ def _accept(parts: Parts, body: Mapping[str, Any]) -> Email:
     from ..http.errors import ApiError  # noqa: PLC0415
     from ..http.fields import Context  # noqa: PLC0415
     from ..http.new_email import read_email  # noqa: PLC0415
-    from ..http.wsgi import options_of  # noqa: PLC0415
+    from ..http.wsgi import accept_of, options_of  # noqa: PLC0415
 
     options = options_of(parts.settings)
     context = Context(
@@ -141,15 +140,7 @@ def _accept(parts: Parts, body: Mapping[str, Any]) -> Email:
     except ApiError as ex:
         faults = [f"{fault.field}: {fault.message}" for fault in ex.faults]
         raise InputError("; ".join(faults) or ex.message) from ex
-    accept = Accept(
-        store=parts.store,
-        hints=parts.hints,
-        clock=parts.clock,
-        chance=parts.chance,
-        profiles=parts.profiles,
-        policy=parts.settings.policy,
-    )
-    return accept(new)
+    return accept_of(parts)(new)
 
 
 def _describe(email: Email) -> dict[str, Any]:

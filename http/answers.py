@@ -135,6 +135,8 @@ class EmailAnswer(_Answer):
     state: State
     reason: str | None
     reason_detail: str | None
+    dead_at: Instant | None
+    redriven_at: Instant | None
     waiting_for: WaitingFor | None
     not_before: Instant | None
     due_at: Instant | None
@@ -224,6 +226,8 @@ def email_answer(email: Email) -> EmailAnswer:
         state=email.state,
         reason=email.reason,
         reason_detail=email.reason_detail,
+        dead_at=email.dead_at,
+        redriven_at=email.redriven_at,
         waiting_for=email.waiting_for,
         not_before=email.not_before,
         due_at=email.due_at,

@@ -77,6 +77,8 @@ EMAIL: dict[str, Any] = {
     "state": "sent",
     "reason": None,
     "reason_detail": None,
+    "dead_at": None,
+    "redriven_at": None,
     "waiting_for": None,
     "not_before": None,
     "due_at": None,

@@ -50,16 +50,21 @@ def options_of(settings: Settings) -> Options:
 def services_of(parts: Parts) -> Services:
     """Return the use cases over these parts."""
     return Services(
-        accept=Accept(
-            store=parts.store,
-            hints=parts.hints,
-            clock=parts.clock,
-            chance=parts.chance,
-            profiles=parts.profiles,
-            policy=parts.settings.policy,
-        ),
+        accept=accept_of(parts),
         show=Show(store=parts.store),
         ready=Ready(store=parts.store, heartbeats=parts.heartbeats),
         inbox=parts.inbox,
         clock=parts.clock,
+    )
+
+
+def accept_of(parts: Parts) -> Accept:
+    """Return what accepts an email, here and for the command."""
+    return Accept(
+        store=parts.store,
+        hints=parts.hints,
+        clock=parts.clock,
+        chance=parts.chance,
+        profiles=parts.profiles,
+        policy=parts.settings.policy,
     )

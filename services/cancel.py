@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..domain.email import Email
-from ..domain.errors import EmailNotFoundError
 from ..domain.interventions import cancelled
 from ..domain.ports import Clock, EmailStore
+from .changing import change_email
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,8 @@ class Cancel:
                 which.
             StoreUnavailableError: The store did not answer; it may be cancelled.
         """
-        while True:
-            email = self.store.load(email_id)
-            if email is None:
-                raise EmailNotFoundError(f"there is no email {email_id}")
-            change = cancelled(email, now=self.clock.now(), force=force)
-            if self.store.apply(change):
-                return change.after
+        return change_email(
+            self.store,
+            email_id,
+            lambda email: cancelled(email, now=self.clock.now(), force=force),
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..domain.archive import Archive, DeadLetters, Found, Page, Query, is_email_id
+from ..domain.archive import Archive, DeadLetters, Found, Page, Query
 from ..domain.email import Email
 from ..domain.errors import EmailNotFoundError
 from ..domain.ports import EmailStore
@@ -33,7 +33,7 @@ class Find:
             EmailNotFoundError: There is none.
             StoreUnavailableError: The store did not answer.
         """
-        email = self.store.load(email_id) if is_email_id(email_id) else None
+        email = self.store.load(email_id)
         if email is None:
             raise EmailNotFoundError(f"there is no email {email_id}")
         return email

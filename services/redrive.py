@@ -5,12 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ..domain.change import Change
 from ..domain.email import Email
-from ..domain.errors import EmailNotFoundError, HintError
+from ..domain.errors import HintError
 from ..domain.hint import Hint
 from ..domain.interventions import redriven
 from ..domain.policy import Policy
 from ..domain.ports import Clock, EmailStore, Hints
+from .changing import change_email
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +44,12 @@ class Redrive:
                 why.
             StoreUnavailableError: The store did not answer; it may be redriven.
         """
-        while True:
-            email = self.store.load(email_id)
-            if email is None:
-                raise EmailNotFoundError(f"there is no email {email_id}")
+
+        def redrive(email: Email) -> Change:
             now = self.clock.now()
-            change = redriven(email, now=now, policy=self.policy, force=force)
-            if self.store.apply(change):
-                break
+            return redriven(email, now=now, policy=self.policy, force=force)
+
+        email = change_email(self.store, email_id, redrive)
         with suppress(HintError):  # then the sweep offers it
-            self.hints.route(Hint.of(change.after))
-        return change.after
+            self.hints.route(Hint.of(email))
+        return email

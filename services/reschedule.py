@@ -6,12 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ..domain.change import Change
 from ..domain.email import Email
-from ..domain.errors import EmailNotFoundError, HintError
+from ..domain.errors import HintError
 from ..domain.hint import Hint
 from ..domain.interventions import rescheduled
 from ..domain.policy import LONGEST_HINT_DELAY, Policy
 from ..domain.ports import Clock, EmailStore, Hints
+from .changing import change_email
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,16 +33,14 @@ class Reschedule:
             ForbiddenTransitionError: Its time has come, or it is not scheduled.
             StoreUnavailableError: The store did not answer; it may be moved.
         """
-        while True:
-            email = self.store.load(email_id)
-            if email is None:
-                raise EmailNotFoundError(f"there is no email {email_id}")
+
+        def reschedule(email: Email) -> Change:
             now = self.clock.now()
-            change = rescheduled(email, to=to, now=now, policy=self.policy)
-            if self.store.apply(change):
-                break
-        wait = max(to - now, timedelta(0))
+            return rescheduled(email, to=to, now=now, policy=self.policy)
+
+        email = change_email(self.store, email_id, reschedule)
+        wait = max(to - email.updated_at, timedelta(0))
         if wait <= LONGEST_HINT_DELAY:
             with suppress(HintError):  # then the sweep offers it
-                self.hints.route(Hint.of(change.after), delay=wait)
-        return change.after
+                self.hints.route(Hint.of(email), delay=wait)
+        return email

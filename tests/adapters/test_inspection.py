@@ -9,8 +9,8 @@ import pytest
 import redis
 from pymongo.database import Database
 
-from postroom.adapters.inspection import INDEXES, ServerInspector
-from postroom.adapters.mongo_store import MongoStore
+from postroom.adapters.inspection import ServerInspector
+from postroom.adapters.mongo_store import INDEXES, MongoStore
 from postroom.cli.embedded import free_port
 from tests.builders import seconds
 from tests.servers import a_mongodb

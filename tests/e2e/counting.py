@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from postroom.adapters.clock import ServerClock
 from postroom.adapters.settings import Settings
 from postroom.adapters.wiring import Parts, build
 from tests.e2e.service import PATIENCE_S, Service
@@ -47,13 +46,8 @@ def emails_of(service: Service) -> Iterator[Collection[dict[str, Any]]]:
 @contextlib.contextmanager
 def parts_of(service: Service) -> Iterator[Parts]:
     """Give the parts that a command of the service's operator would have."""
-    parts = build(Settings.from_env(service.environ))
-    try:
+    with contextlib.closing(build(Settings.from_env(service.environ))) as parts:
         yield parts
-    finally:
-        assert isinstance(parts.clock, ServerClock)
-        parts.clock.close()
-        parts.store._database.client.close()
 
 
 class StoreWrites:

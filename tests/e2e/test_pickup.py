@@ -1,4 +1,7 @@
-"""How soon an idle service has an email at its provider. Printed, never asserted."""
+"""How soon an idle service has an email at its provider, and what idling costs.
+
+Printed, never asserted.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,15 @@ import random
 import statistics
 import time
 
+import redis
+
 from tests.e2e.service import Service
 from tests.fake_provider import AsProcess
 
 EMAILS = 60
+
+#: How long the idle service is watched, in seconds.
+WATCHED_S = 3.0
 
 
 def test_sixty_emails_to_an_idle_service_are_all_picked_up(
@@ -31,3 +39,19 @@ def test_sixty_emails_to_an_idle_service_are_all_picked_up(
         f"\nPOST to provider, idle, {EMAILS} emails: "
         f"p50 {statistics.median(waits):.0f} ms, max {waits[-1]:.0f} ms"
     )
+
+
+def test_an_idle_service_only_polls(service: Service) -> None:
+    with redis.Redis.from_url(service.redis.url) as client:
+        before = _polls(client)
+        time.sleep(WATCHED_S)
+        count = _polls(client) - before
+
+    print(f"\nidle, two providers: {count / WATCHED_S:.0f} polls of Redis a second")
+    assert count > 0
+
+
+def _polls(client: redis.Redis) -> int:
+    """Return how often a queue was asked: each time one script of Dramatiq's."""
+    calls: int = client.info("commandstats")["cmdstat_evalsha"]["calls"]
+    return calls

@@ -46,6 +46,16 @@ def test_a_full_slice_asks_for_the_next(world: Simulation) -> None:
     ]
 
 
+def test_the_time_that_a_slice_takes_does_not_slow_the_pace(world: Simulation) -> None:
+    park(world, 25)
+    world.store.before_apply = lambda _: world.clock.advance(seconds(0.05))
+
+    world.release(ALPHA)
+
+    (next_slice,) = (h for h in world.hints.hinted if h.queue == "release")
+    assert next_slice.delay == SLICE - seconds(20 * 0.05)
+
+
 def test_the_last_slice_does_not(world: Simulation) -> None:
     park(world, 3)
 
