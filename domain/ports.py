@@ -298,12 +298,19 @@ class Provider(Protocol):
         """What it can carry."""
         ...
 
-    def build(self, email: Email, *, recipients: Sequence[int]) -> Built:
+    def build(
+        self, email: Email, *, recipients: Sequence[int], key: str | None = None
+    ) -> Built:
         """Make the request, without sending anything.
+
+        The same email, recipients and key make the same request: providers compare
+        it with the one that they had the key with.
 
         Args:
             email: With its content.
             recipients: Positions of those that this attempt is for.
+            key: The idempotency key to send along: up to 100 ASCII letters, digits
+                and hyphens. Only given where ``profile.key_ttl_s`` is not 0.
 
         Raises:
             UnbuildableError: This provider cannot carry such an email.

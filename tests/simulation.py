@@ -86,7 +86,9 @@ class ScriptedProvider:
     cannot_build: Callable[[Email], bool] = field(default=lambda _: False)
     calls: list[Call] = field(default_factory=list)
 
-    def build(self, email: Email, *, recipients: Sequence[int]) -> Built:
+    def build(
+        self, email: Email, *, recipients: Sequence[int], key: str | None = None
+    ) -> Built:
         if self.cannot_build(email):
             raise UnbuildableError("no such header", field="headers")
         request = (email, tuple(recipients))

@@ -108,7 +108,13 @@ class MailgunProvider:
             max_recipients=MAX_RECIPIENTS,
         )
 
-    def build(self, email: Email, *, recipients: Sequence[int]) -> Built:
+    def build(
+        self,
+        email: Email,
+        *,
+        recipients: Sequence[int],
+        key: str | None = None,  # noqa: ARG002  # Mailgun knows no such keys
+    ) -> Built:
         """Make the form of one messages call."""
         content = content_of(email)
         fields = [*_addresses(email, recipients), *_fields(email.email_id, content)]

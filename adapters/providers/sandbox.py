@@ -6,9 +6,11 @@ work without an account anywhere.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol, assert_never
 
@@ -18,11 +20,9 @@ from ...domain.errors import PostroomError
 from ...domain.outcome import Accepted, Outcome, RefusalKind, Refused, Unknown
 from ...domain.ports import Built, Clock
 from ...domain.routing import ProviderProfile
+from ..sandbox_inbox import KEY_TTL
 from ..settings_providers import SandboxMode, SandboxSettings
 from .contents import addressed, content_of, headers_of
-
-#: How long an idempotency key is honoured, when it is: as long as Resend does.
-KEY_TTL_S = 24 * 60 * 60
 
 #: What `slow` takes, in ms, if no delay is set: well over a usual answer, well under
 #: the shipped timeout.
@@ -36,13 +36,21 @@ MAX_RECIPIENTS = 1000
 class Inbox(Protocol):
     """Where the sandbox keeps what it "sent"."""
 
-    def keep(self, document: dict[str, Any]) -> None:
-        """Keep one email; old ones make room.
+    def keep(self, document: dict[str, Any], *, key: str | None = None) -> None:
+        """Keep one email; old ones make room. One with a spent key is not kept.
 
         Raises:
             PostroomError: It may or may not be kept.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Letter:
+    """What the inbox is to keep, and under which idempotency key, if any."""
+
+    document: Mapping[str, Any] = field(repr=False)
+    key: str | None
 
 
 class SandboxProvider:
@@ -60,10 +68,12 @@ class SandboxProvider:
             kind="sandbox",
             max_size_bytes=MAX_SIZE_BYTES,
             max_recipients=MAX_RECIPIENTS,
-            key_ttl_s=KEY_TTL_S if settings.keys else 0,
+            key_ttl_s=int(KEY_TTL.total_seconds()) if settings.keys else 0,
         )
 
-    def build(self, email: Email, *, recipients: Sequence[int]) -> Built:
+    def build(
+        self, email: Email, *, recipients: Sequence[int], key: str | None = None
+    ) -> Built:
         """Make the document that the inbox would keep."""
         content = content_of(email)
         named = [
@@ -78,7 +88,9 @@ class SandboxProvider:
             **_shown(content),
             "provider": self.profile.name,
         }
-        return Built(provider=self.profile.name, request=document)
+        honoured = key if self.profile.key_ttl_s else None
+        letter = _Letter(document=document, key=honoured)
+        return Built(provider=self.profile.name, request=letter)
 
     def send(self, built: Built, *, timeout: timedelta) -> Outcome:
         """Do with it what the settings say, within ``timeout``."""
@@ -116,12 +128,25 @@ class SandboxProvider:
             self._never.wait(wait.total_seconds())
         return hangs
 
-    def _accept(self, document: Mapping[str, Any]) -> Outcome:
+    def _accept(self, letter: _Letter) -> Outcome:
+        document = {**letter.document, "at": self._clock.now()}
+        key = self._scoped(letter.key)
         try:
-            self._inbox.keep({**document, "at": self._clock.now()})
+            self._inbox.keep(document, key=key)
         except PostroomError as ex:
             return Unknown(cause="inbox", detail=type(ex).__name__)
-        return Accepted(provider_message_id=f"sandbox-{uuid.uuid4().hex}")
+        return Accepted(provider_message_id=f"sandbox-{_name_of(key)}")
+
+    def _scoped(self, key: str | None) -> str | None:
+        """Return the key as the inbox knows it, which several sandboxes share."""
+        return None if key is None else f"{self.profile.name}/{key}"
+
+
+def _name_of(key: str | None) -> str:
+    """Return a name for what was accepted: the same key has the same answer."""
+    if key is None:
+        return uuid.uuid4().hex
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def _shown(content: Content) -> Mapping[str, Any]:

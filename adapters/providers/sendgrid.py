@@ -101,7 +101,13 @@ class SendgridProvider:
             max_recipients=MAX_RECIPIENTS,
         )
 
-    def build(self, email: Email, *, recipients: Sequence[int]) -> Built:
+    def build(
+        self,
+        email: Email,
+        *,
+        recipients: Sequence[int],
+        key: str | None = None,  # noqa: ARG002  # SendGrid knows no such keys
+    ) -> Built:
         """Make the JSON of one mail/send call."""
         content = content_of(email)
         if not content.subject:

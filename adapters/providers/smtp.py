@@ -86,7 +86,13 @@ class SmtpProvider:
             splits_recipients=True,
         )
 
-    def build(self, email: Email, *, recipients: Sequence[int]) -> Built:
+    def build(
+        self,
+        email: Email,
+        *,
+        recipients: Sequence[int],
+        key: str | None = None,  # noqa: ARG002  # SMTP knows no such keys
+    ) -> Built:
         """Make the envelope and the bytes of DATA."""
         transaction = transaction_of(email, recipients)
         limit = self._max_size_bytes

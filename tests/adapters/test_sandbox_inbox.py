@@ -1,6 +1,8 @@
 """The sandbox's inbox: the same contract for the collection and for the memory."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +12,7 @@ from pymongo.database import Database
 
 from postroom.adapters.sandbox_inbox import (
     KEPT,
+    KEY_TTL,
     TRIM_EVERY,
     MemoryInbox,
     MongoInbox,
@@ -59,6 +62,57 @@ def test_old_emails_make_room(inbox: Inbox) -> None:
     found = inbox.latest(KEPT * 2)
     assert len(found) == KEPT
     assert found[-1] == a_document(TRIM_EVERY)
+
+
+def test_a_key_is_kept_once_and_an_email_without_one_always(inbox: Inbox) -> None:
+    for number, key in enumerate(("a", "a", "b", None, None)):
+        inbox.keep(a_document(number), key=key)
+
+    assert [found["email_id"] for found in inbox.latest(9)] == ["4", "3", "2", "0"]
+
+
+def test_a_key_is_remembered_when_its_email_has_made_room(inbox: Inbox) -> None:
+    inbox.keep(a_document(0), key="first")
+    for number in range(1, KEPT + TRIM_EVERY):
+        inbox.keep(a_document(number), key=str(number))
+
+    inbox.keep(a_document(9999), key="first")
+
+    assert inbox.latest(1) == [a_document(KEPT + TRIM_EVERY - 1)]
+
+
+def test_a_key_is_kept_once_by_processes_that_trim_at_the_same_time(
+    mongo_database: Database[dict[str, Any]],
+) -> None:
+    inboxes = [MongoInbox(mongo_database) for _ in range(2)]
+    for number in range(KEPT + TRIM_EVERY - 1):
+        for inbox in inboxes:
+            inbox.keep(a_document(number), key=str(number))
+    barrier = threading.Barrier(2)
+
+    def keep(inbox: MongoInbox) -> None:
+        barrier.wait(timeout=10)
+        inbox.keep(a_document(KEPT + TRIM_EVERY - 1), key="last")
+        inbox.keep(a_document(0), key="0")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(keep, inboxes))
+
+    found = [document["email_id"] for document in inboxes[0].latest(KEPT * 2)]
+    assert len(found) == len(set(found)) == KEPT
+    assert "0" not in found
+
+
+def test_a_key_is_forgotten_after_its_time(
+    mongo_database: Database[dict[str, Any]],
+) -> None:
+    inbox = MongoInbox(mongo_database)
+    mongo_database["sandbox_keys"].insert_one({"_id": "old", "at": NOW - 2 * KEY_TTL})
+
+    for number in range(TRIM_EVERY):
+        inbox.keep(a_document(number))
+
+    assert mongo_database["sandbox_keys"].count_documents({}) == 0
 
 
 def test_old_emails_are_gone_from_the_collection(

@@ -39,13 +39,15 @@ class Poisonous:
     def profile(self) -> ProviderProfile:
         return self._provider.profile
 
-    def build(self, email: Email, *, recipients: Sequence[int]) -> Built:
+    def build(
+        self, email: Email, *, recipients: Sequence[int], key: str | None = None
+    ) -> Built:
         subject = email.content.subject
         if subject == IN_BUILD:
             os._exit(1)
         if subject == RAISING and (Path.home() / FAULT).exists():
             raise RuntimeError(f"cannot write to {email.recipients}: {email.content}")
-        built = self._provider.build(email, recipients=recipients)
+        built = self._provider.build(email, recipients=recipients, key=key)
         return replace(built, request=None) if subject == IN_SEND else built
 
     def send(self, built: Built, *, timeout: timedelta) -> Outcome:

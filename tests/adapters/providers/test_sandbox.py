@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from postroom.adapters.providers.sandbox import (
-    KEY_TTL_S,
     SLOW_MS,
     Inbox,
     SandboxProvider,
@@ -138,7 +137,7 @@ def test_a_slow_one_accepts_in_the_end() -> None:
 
 def test_an_inbox_that_is_away_leaves_the_outcome_unknown() -> None:
     class Away:
-        def keep(self, document: dict[str, object]) -> None:
+        def keep(self, document: dict[str, object], *, key: str | None = None) -> None:
             raise StoreUnavailableError("away")
 
     outcome = send(a_sandbox(Away()), an_email())
@@ -156,5 +155,39 @@ def test_it_carries_no_more_than_a_real_provider_would() -> None:
 
 
 def test_the_switch_for_keys_is_in_the_profile() -> None:
-    assert a_sandbox(MemoryInbox(), keys=True).profile.key_ttl_s == KEY_TTL_S
+    assert a_sandbox(MemoryInbox(), keys=True).profile.key_ttl_s == 24 * 60 * 60
     assert a_sandbox(MemoryInbox()).profile.key_ttl_s == 0
+
+
+def test_with_keys_a_repetition_is_kept_once_and_has_the_same_answer() -> None:
+    inbox = MemoryInbox()
+    sandbox = a_sandbox(inbox, keys=True)
+    built = sandbox.build(an_email(), recipients=(0,), key="k-1")
+    other = sandbox.build(an_email(), recipients=(0,), key="k-2")
+
+    answers = [sandbox.send(each, timeout=PATIENCE) for each in (built, built, other)]
+
+    assert answers[0] == answers[1] != answers[2]
+    assert len(inbox.latest(9)) == 2
+
+
+def test_without_keys_a_repetition_is_kept_twice() -> None:
+    inbox = MemoryInbox()
+    sandbox = a_sandbox(inbox)
+    built = sandbox.build(an_email(), recipients=(0,), key="k-1")
+
+    answers = [sandbox.send(built, timeout=PATIENCE) for _ in range(2)]
+
+    assert answers[0] != answers[1]
+    assert len(inbox.latest(9)) == 2
+
+
+def test_two_sandboxes_do_not_share_their_keys() -> None:
+    inbox = MemoryInbox()
+    for name in ("one", "two"):
+        settings = SandboxSettings(name=name, keys=True)
+        sandbox = SandboxProvider(settings, inbox, clock=StoppedClock())
+        built = sandbox.build(an_email(), recipients=(0,), key="k")
+        sandbox.send(built, timeout=PATIENCE)
+
+    assert len(inbox.latest(9)) == 2
