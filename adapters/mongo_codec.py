@@ -14,6 +14,7 @@ from ..domain.email import (
     Address,
     Attachment,
     Attempt,
+    ConfirmedDuplicate,
     Content,
     Delivery,
     Email,
@@ -30,6 +31,7 @@ from ..domain.email import (
 from ..domain.outcome import OutcomeWord, RefusalKind
 
 Word = TypeVar("Word", bound=StrEnum)
+Duplicate = TypeVar("Duplicate", PossibleDuplicate, ConfirmedDuplicate)
 
 #: What a change may alter, and nothing else is ever written after the insert.
 _MUTABLE = (
@@ -40,6 +42,7 @@ _MUTABLE = (
     "scheduled_at",
     "first_due_at",
     "parked_for",
+    "bound_to",
     "not_before",
     "due_at",
     "offers",
@@ -61,7 +64,7 @@ _MUTABLE = (
 _OFFERED = ("due_at", "offers")
 
 #: Arrays of which single elements are written.
-_ARRAYS = ("attempts", "recipients", "possible_duplicates")
+_ARRAYS = ("attempts", "recipients", "possible_duplicates", "confirmed_duplicates")
 
 #: Fields that hold what was said; the sweep reads an email without them.
 CONTENT_FIELDS = (
@@ -91,6 +94,7 @@ def to_document(email: Email) -> dict[str, Any]:
         "routing": _plain(email.routing),
         "attempts": [_plain(a) for a in email.attempts],
         "possible_duplicates": [_plain(d) for d in email.possible_duplicates],
+        "confirmed_duplicates": [_plain(d) for d in email.confirmed_duplicates],
         "created_at": email.created_at,
         "v": email.v,
     }
@@ -124,6 +128,7 @@ def from_document(document: Mapping[str, Any]) -> Email:
         reason_detail=document.get("reason_detail"),
         waiting_for=_word(WaitingFor, document.get("waiting_for")),
         parked_for=tuple(document.get("parked_for", ())),
+        bound_to=document.get("bound_to"),
         not_before=document.get("not_before"),
         due_at=document.get("due_at"),
         offers=document.get("offers", 0),
@@ -132,12 +137,12 @@ def from_document(document: Mapping[str, Any]) -> Email:
         first_round=document.get("first_round", 1),
         attempts=tuple(_read_attempt(a) for a in document["attempts"]),
         possible_duplicates=tuple(
-            PossibleDuplicate(
-                attempt_id=d["attempt_id"],
-                earlier=tuple(d["earlier"]),
-                at=d["at"],
-            )
+            _read_duplicate(PossibleDuplicate, d)
             for d in document["possible_duplicates"]
+        ),
+        confirmed_duplicates=tuple(
+            _read_duplicate(ConfirmedDuplicate, d)
+            for d in document.get("confirmed_duplicates", ())
         ),
         last_event=document.get("last_event"),
         created_at=document["created_at"],
@@ -246,6 +251,11 @@ def _read_attempt(document: Mapping[str, Any]) -> Attempt:
             "kind": _word(RefusalKind, values.get("kind")),
         },
     )
+
+
+def _read_duplicate(cls: type[Duplicate], document: Mapping[str, Any]) -> Duplicate:
+    values = _known(cls, document)
+    return cls(**values | {"earlier": tuple(values["earlier"])})
 
 
 def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:

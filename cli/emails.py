@@ -1,4 +1,4 @@
-"""`postroom show`, `list` and `retry`: what became of emails, and once more."""
+"""`postroom show`, `list`, `retry` and `mark-sent`: what became of emails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..domain.email import Attempt, Email, PossibleDuplicate, State
 from . import instants
 from .exits import answering
 from .listing import put_list, why
-from .operating import AsJson, services
+from .operating import AsJson, Operating, services
 from .output import instant, put_fields, put_json, put_table
 
 app = typer.Typer()
@@ -111,10 +111,24 @@ def retry(
     with answering():
         given = services(context)
         email = given.redrive(email_id, force=force)
-        if as_json:
-            put_json(given.describe(email))
-        else:
-            put_fields([("id", email.email_id), ("state", email.state)])
+        _put_settled(given, email, as_json=as_json)
+
+
+@app.command("mark-sent")
+def mark_sent(
+    context: typer.Context, email_id: EmailId, *, as_json: AsJson = False
+) -> None:
+    """Settle one email that may be out as sent: you found it at the provider."""
+    with answering():
+        given = services(context)
+        _put_settled(given, given.mark_sent(email_id), as_json=as_json)
+
+
+def _put_settled(given: Operating, email: Email, *, as_json: bool) -> None:
+    if as_json:
+        put_json(given.describe(email))
+    else:
+        put_fields([("id", email.email_id), ("state", email.state)])
 
 
 def _put_email(email: Email) -> None:

@@ -20,6 +20,7 @@ from ..adapters.wiring import Parts, build, start_checks
 from ..domain.email import Email
 from ..services.doctor import Doctor
 from ..services.find import Find
+from ..services.mark_sent import MarkSent
 from ..services.providers import Providers
 from ..services.redrive import Redrive
 from ..services.replay import Replay
@@ -102,6 +103,7 @@ def operating(
         describe=_describe,
         find=Find(store=parts.store, archive=parts.archive),
         redrive=redrive,
+        mark_sent=MarkSent(**shared),
         replay=Replay(archive=parts.archive, redrive=redrive),
         providers=Providers(
             panel=parts.board, archive=parts.archive, hints=parts.hints, names=names

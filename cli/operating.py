@@ -12,6 +12,7 @@ from ..domain.email import Email
 from ..domain.ports import Clock
 from ..services.doctor import Doctor
 from ..services.find import Find
+from ..services.mark_sent import MarkSent
 from ..services.providers import Providers
 from ..services.redrive import Redrive
 from ..services.replay import Replay
@@ -35,6 +36,7 @@ class Operating:
     describe: Callable[[Email], dict[str, Any]]
     find: Find
     redrive: Redrive
+    mark_sent: MarkSent
     replay: Replay
     providers: Providers
     doctor: Doctor

@@ -31,6 +31,8 @@ def standing_of(email: Email) -> Standing:
         resting=_rests(email),
         part_sent=email.is_part_sent,
         redriven=email.redrives > 0,
+        bound_to=email.bound_to,
+        bound_until=_bound_until(email),
     )
 
 
@@ -60,15 +62,42 @@ def retry_at(email: Email, provider: str) -> datetime | None:
 
 
 def unknowns(email: Email) -> int:
-    """Return how many attempts since the last redrive may be out unseen."""
-    return sum(
-        attempt.outcome is OutcomeWord.UNKNOWN for attempt in since_redrive(email)
-    )
+    """Return how many emails may be out unseen since the last redrive.
+
+    Repetitions with one key are one email.
+    """
+    open_ended = (a for a in since_redrive(email) if a.outcome is OutcomeWord.UNKNOWN)
+    return len({(a.provider, a.key or a.id) for a in open_ended})
 
 
 def maybe_out(email: Email) -> tuple[str, ...]:
-    """Return the ids of all attempts that may be out without our knowing."""
-    return tuple(attempt.id for attempt in email.attempts if attempt.may_be_out)
+    """Return the ids of all attempts that may be out without our knowing.
+
+    Of attempts with one key, an accepted one tells what became of all.
+    """
+    accepted = {
+        (a.provider, a.key)
+        for a in email.attempts
+        if a.key is not None and a.outcome is OutcomeWord.ACCEPTED
+    }
+    return tuple(
+        a.id
+        for a in email.attempts
+        if a.may_be_out and (a.provider, a.key) not in accepted
+    )
+
+
+def _bound_until(email: Email) -> datetime | None:
+    """Return how long its key lives at the provider that an email is bound to."""
+    ends = (
+        a.key_until
+        for a in since_redrive(email)
+        if a.provider == email.bound_to
+        and a.may_be_out
+        and a.key_until is not None
+        and a.recipients == email.pending
+    )
+    return max(ends, default=None)
 
 
 def _rests(email: Email) -> dict[str, datetime]:

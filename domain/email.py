@@ -197,6 +197,9 @@ class Attempt:
         provider_message_id: The provider's name for the email.
         latency_ms: How long the call took.
         retry_at: The same provider may not have the email again before this.
+        key: The idempotency key that it was sent with, where the provider takes any.
+        key_until: Until then a repetition with that key, claimed there, is no second
+            email.
     """
 
     id: str
@@ -214,6 +217,8 @@ class Attempt:
     provider_message_id: str | None = None
     latency_ms: int | None = None
     retry_at: datetime | None = None
+    key: str | None = None
+    key_until: datetime | None = None
 
     @property
     def may_be_out(self) -> bool:
@@ -236,6 +241,18 @@ class PossibleDuplicate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmedDuplicate:
+    """A second acceptance for a recipient who was accepted before.
+
+    Written by the record that learns of it.
+    """
+
+    attempt_id: str
+    earlier: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Email:
     """What a client asked us to send, and all that happened to it.
 
@@ -249,6 +266,8 @@ class Email:
         first_round: The round that the last accept or redrive began with: there
             each provider has its full share of attempts, later one each.
         parked_for: While parked, the providers whose return releases it.
+        bound_to: While queued, the only provider that may have it: it may be out
+            there, and there a repetition does no harm.
         reason_detail: More on ``reason``, in words for people.
         dead_at: Since when it is a dead letter: it failed, or it was sent and single
             recipients were refused.
@@ -272,6 +291,7 @@ class Email:
     reason_detail: str | None = None
     waiting_for: WaitingFor | None = None
     parked_for: tuple[str, ...] = ()
+    bound_to: str | None = None
     not_before: datetime | None
     due_at: datetime | None
     offers: int = 0
@@ -280,6 +300,7 @@ class Email:
     first_round: int = 1
     attempts: tuple[Attempt, ...] = ()
     possible_duplicates: tuple[PossibleDuplicate, ...] = ()
+    confirmed_duplicates: tuple[ConfirmedDuplicate, ...] = ()
     last_event: str | None = None
     created_at: datetime
     updated_at: datetime

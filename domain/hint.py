@@ -111,6 +111,8 @@ class Hint:
             },
             "part_sent": self.standing.part_sent,
             "redriven": self.standing.redriven,
+            "bound_to": self.standing.bound_to,
+            "bound_until": _written(self.standing.bound_until),
             "provider": self.provider,
             "delivery": self.delivery.value,
             "priority": self.priority.value,
@@ -170,7 +172,15 @@ def _read_standing(values: Mapping[str, Any]) -> Standing:
         },
         part_sent=bool(values.get("part_sent", False)),
         redriven=bool(values.get("redriven", False)),
+        bound_to=None if (name := values.get("bound_to")) is None else str(name),
+        bound_until=None
+        if (end := values.get("bound_until")) is None
+        else _read_instant(end),
     )
+
+
+def _written(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None
 
 
 def _read_instant(text: str) -> datetime:

@@ -9,10 +9,13 @@ from .attempts import maybe_out
 from .change import Change
 from .email import CLAIMABLE, Delivery, Email, RecipientState, State, WaitingFor
 from .errors import ForbiddenTransitionError
-from .lifecycle import move
+from .lifecycle import move, sent
 from .policy import Policy
 from .recipients import has
 from .times import due_after
+
+#: Why an email is sent whose acceptance no provider has told: an operator knows it.
+MARKED_SENT = "marked_sent"
 
 
 def cancelled(email: Email, *, now: datetime, force: bool = False) -> Change:
@@ -104,6 +107,37 @@ def redriven(
         redrives=email.redrives + 1,
         dead_at=None,
     )
+
+
+def marked_sent(email: Email, *, now: datetime) -> Change:
+    """Settle an email that may be out as sent, on an operator's word.
+
+    Its attempts stay as they are: nobody has told what became of them. The reason
+    says whose word it was.
+
+    Args:
+        email: Unknown, queued or failed, and one of its attempts may be out.
+        now: The store's time.
+
+    Raises:
+        ForbiddenTransitionError: None of it can be out, it is being sent, or it is
+            settled otherwise.
+    """
+    if email.state not in {State.UNKNOWN, State.QUEUED, State.FAILED}:
+        raise ForbiddenTransitionError(f"{email.state} cannot be marked as sent")
+    out = set(maybe_out(email))
+    if not out:
+        raise ForbiddenTransitionError("nothing of it can be out: retry it")
+    reached = {i for a in email.attempts if a.id in out for i in a.recipients}
+    recipients = tuple(
+        replace(r, state=RecipientState.ACCEPTED, code=None)
+        if index in reached and r.state is RecipientState.PENDING
+        else r
+        for index, r in enumerate(email.recipients)
+    )
+    change = sent(replace(email, recipients=recipients), now=now)
+    after = replace(change.after, reason=MARKED_SENT)
+    return replace(change, before=email, after=after)
 
 
 def _require_redrivable(email: Email, *, force: bool) -> None:

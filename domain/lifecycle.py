@@ -25,6 +25,7 @@ from .email import (
     WaitingFor,
 )
 from .errors import ForbiddenTransitionError
+from .keys import Key
 from .policy import LONGEST_OFFER_WAIT, Policy
 from .recipients import given_up, has
 from .times import due_after
@@ -36,7 +37,14 @@ EDGES: dict[State, frozenset[State]] = {
         {State.SCHEDULED, State.QUEUED, State.SENDING, State.FAILED, State.CANCELLED},
     ),
     State.QUEUED: frozenset(
-        {State.QUEUED, State.SENDING, State.SENT, State.FAILED, State.CANCELLED},
+        {
+            State.QUEUED,
+            State.SENDING,
+            State.UNKNOWN,
+            State.SENT,
+            State.FAILED,
+            State.CANCELLED,
+        },
     ),
     State.SENDING: frozenset(
         {State.SENDING, State.SENT, State.QUEUED, State.UNKNOWN, State.FAILED},
@@ -58,11 +66,20 @@ def claim(
     attempt_id: str,
     now: datetime,
     policy: Policy,
+    key: Key | None = None,
 ) -> Change:
     """Take an email for one attempt: the intention is durable before a byte leaves.
 
     The same write names the earlier attempts that may be out, so that no possible
-    duplicate goes unrecorded.
+    duplicate goes unrecorded. One that this attempt only repeats is none.
+
+    Args:
+        email: As loaded.
+        provider: Who is to have it.
+        attempt_id: Proof of whose claim it is.
+        now: The store's time.
+        policy: Gives the lease.
+        key: The idempotency key that it will be sent with, if the provider takes any.
 
     Raises:
         ForbiddenTransitionError: The email is not claimable, or not yet.
@@ -79,8 +96,10 @@ def claim(
         provider=provider,
         recipients=email.pending,
         started_at=now,
+        key=key.value if key else None,
+        key_until=key.until if key else None,
     )
-    earlier = maybe_out(email)
+    earlier = _not_repeated(email, key, provider=provider, now=now)
     duplicate = PossibleDuplicate(attempt_id=attempt_id, earlier=earlier, at=now)
     after = _moved(
         email,
@@ -101,6 +120,19 @@ def claim(
         pending=email.pending,
     )
     return Change(guard=guard, before=email, after=after)
+
+
+def _not_repeated(
+    email: Email, key: Key | None, *, provider: str, now: datetime
+) -> tuple[str, ...]:
+    """Return what may be out and would not merely be repeated with this key."""
+    ids = set(maybe_out(email))
+    return tuple(
+        a.id
+        for a in email.attempts
+        if a.id in ids
+        and not (key is not None and key.covers(a, provider=provider, now=now))
+    )
 
 
 def ended(email: Email, *, now: datetime) -> Change:
@@ -138,6 +170,7 @@ def queued(
     wait: timedelta,
     policy: Policy,
     new_round: bool = False,
+    bound_to: str | None = None,
 ) -> Change:
     """Let an email wait for its next attempt.
 
@@ -147,6 +180,8 @@ def queued(
         wait: How long until the next attempt; zero for at once.
         policy: Gives the sweep's grace.
         new_round: Each provider's share starts anew.
+        bound_to: The only provider that may have it from now on. One that waits
+            already stays bound.
 
     Raises:
         ForbiddenTransitionError: The email is settled; only a redrive changes that.
@@ -162,6 +197,7 @@ def queued(
         not_before=not_before,
         due_at=due_after(not_before, wait=wait, policy=policy),
         round=email.round + 1 if new_round else email.round,
+        bound_to=bound_to or _bond(email),
     )
 
 
@@ -196,6 +232,7 @@ def park(
         now=now,
         waiting_for=WaitingFor.PROVIDER,
         parked_for=tuple(providers),
+        bound_to=_bond(email),
         not_before=not_before,
         due_at=(
             due_after(not_before, wait=not_before - now, policy=policy)
@@ -209,7 +246,8 @@ def unknown(email: Email, *, now: datetime, until: datetime | None) -> Change:
     """Record that nobody can say whether an email went out.
 
     Args:
-        email: Being sent, or unknown already.
+        email: Being sent, unknown already, or queued for the provider that may have
+            it, which cannot repeat it any more.
         now: The store's time.
         until: When to stop waiting for word of it; ``None`` holds it until an event
             or an operator settles it.
@@ -325,9 +363,15 @@ def _moved(email: Email, to: State, *, now: datetime, **values: Any) -> Email:
         "offers": 0,
         "waiting_for": None,
         "parked_for": (),
+        "bound_to": None,
         "final_at": _final_at(email, to, now),
     }
     return replace(email, **(defaults | values))
+
+
+def _bond(email: Email) -> str | None:
+    """Return whom an email is bound to as long as it only waits."""
+    return email.bound_to if email.state in CLAIMABLE else None
 
 
 def _final_at(email: Email, to: State, now: datetime) -> datetime | None:

@@ -78,6 +78,9 @@ class Standing:
             seeing it again.
         redriven: An operator has had something mended: what providers refused to
             others lately is no reason against it.
+        bound_to: The only provider that may have it, since it may be out there and
+            a repetition there does no harm.
+        bound_until: When that ends: the life of its idempotency key.
     """
 
     tries: Mapping[str, int] = field(default_factory=dict)
@@ -86,6 +89,8 @@ class Standing:
     resting: Mapping[str, datetime] = field(default_factory=dict)
     part_sent: bool = False
     redriven: bool = False
+    bound_to: str | None = None
+    bound_until: datetime | None = None
 
 
 class Why(StrEnum):
@@ -102,6 +107,10 @@ class Why(StrEnum):
     UNBUILDABLE = "unbuildable"
     #: Part of its recipients have it, and here the others would not go alone.
     CANNOT_SPLIT = "cannot_split"
+    #: It may be out at another provider, which alone can repeat it without harm.
+    BOUND_ELSEWHERE = "bound_elsewhere"
+    #: It may be out here, and its idempotency key is too old to repeat it.
+    KEY_SPENT = "key_spent"
     BREAKER_OPEN = "breaker_open"
     PAUSED = "paused"
     DRAINED = "drained"
@@ -119,6 +128,8 @@ INELIGIBLE = frozenset(
         Why.SENDER_NOT_ALLOWED,
         Why.UNBUILDABLE,
         Why.CANNOT_SPLIT,
+        Why.BOUND_ELSEWHERE,
+        Why.KEY_SPENT,
     },
 )
 
@@ -176,13 +187,9 @@ def judge(
 
     What no waiting mends is said before what passes.
     """
-    why = _ineligible(profile, routing, pin)
+    why = _ineligible(profile, routing, pin) or _unfit(profile, standing, now)
     if why is not None:
         return Verdict(provider=profile.name, why=why)
-    if standing.part_sent and not profile.splits_recipients:
-        return Verdict(provider=profile.name, why=Why.CANNOT_SPLIT)
-    if profile.name in standing.unbuildable:
-        return Verdict(provider=profile.name, why=Why.UNBUILDABLE)
     refused_until = health.refuses_from.get(routing.from_domain)
     is_remembered = refused_until is not None and refused_until > now
     if profile.name in standing.excluded or (is_remembered and not standing.redriven):
@@ -309,6 +316,21 @@ def _ineligible(
     if most is not None and routing.attachments > most:
         return Why.TOO_MANY_ATTACHMENTS
     return None
+
+
+def _unfit(profile: ProviderProfile, standing: Standing, now: datetime) -> Why | None:
+    """Return why a provider may not have an email after what happened to it so far."""
+    if standing.bound_to not in {None, profile.name}:
+        return Why.BOUND_ELSEWHERE
+    if standing.bound_to is not None and not _lives(standing.bound_until, now):
+        return Why.KEY_SPENT
+    if standing.part_sent and not profile.splits_recipients:
+        return Why.CANNOT_SPLIT
+    return Why.UNBUILDABLE if profile.name in standing.unbuildable else None
+
+
+def _lives(until: datetime | None, now: datetime) -> bool:
+    return until is not None and now <= until
 
 
 def _away(name: str, health: Health, now: datetime) -> Verdict | None:

@@ -18,11 +18,19 @@ from .attempts import (
     share,
     since_redrive,
     standing_of,
-    unknowns,
     waits_so_far,
 )
 from .change import Change
-from .email import Attempt, Delivery, Email, State
+from .doubt import awaited, lapsed, repeated
+from .email import (
+    Attempt,
+    ConfirmedDuplicate,
+    Delivery,
+    Email,
+    RecipientState,
+    State,
+)
+from .keys import repeatable
 from .outcome import (
     Accepted,
     NotSent,
@@ -36,10 +44,6 @@ from .policy import Policy
 from .recipients import told
 from .retry import at_least, next_delay
 from .times import is_too_old
-
-#: The wait for word of an unknown attempt doubles up to this often: no date of a
-#: longer one could be written down.
-MOST_DOUBLINGS = 10
 
 #: States that a late acceptance of all recipients settles as sent. From ``sending``
 #: the attempt in hand does that, when it is recorded.
@@ -82,11 +86,12 @@ def record(
         policy: The limits and waits.
     """
     attempt = email.attempt(result.attempt_id)
-    if attempt is None or attempt.ended_at is not None:
+    if attempt is None or not _is_news(attempt, result.outcome):
         return None
     ended = _ended(email, attempt, result, now=now, policy=policy)
     after = _with_attempt(email, ended)
-    in_hand = email.state is State.SENDING and email.attempts[-1].id == attempt.id
+    after = _confirmed(after, ended, result.outcome, now=now)
+    in_hand = _is_in_hand(email, attempt)
     decides = _decides(email, ended) if in_hand else _decides_late(after, ended)
     after = told(after, ended, result.outcome, decides=decides)
     change = (
@@ -95,6 +100,25 @@ def record(
         else _settle_late(after, ended, now=now, policy=policy)
     )
     return None if change is None else replace(change, before=email)
+
+
+def _is_news(attempt: Attempt, outcome: Outcome) -> bool:
+    """Whether an outcome tells more of an attempt than what is written there.
+
+    Nothing is written twice. What was in doubt may be cleared up by anybody, and an
+    acceptance also clears up a refusal.
+    """
+    if attempt.ended_at is None:
+        return True
+    if isinstance(outcome, Accepted):
+        return attempt.outcome is not OutcomeWord.ACCEPTED
+    in_doubt = attempt.outcome is OutcomeWord.UNKNOWN
+    return in_doubt and not isinstance(outcome, Unknown)
+
+
+def _is_in_hand(email: Email, attempt: Attempt) -> bool:
+    is_last = email.attempts[-1].id == attempt.id
+    return email.state is State.SENDING and is_last and attempt.ended_at is None
 
 
 def lapse(email: Email, *, now: datetime, policy: Policy) -> Change | None:
@@ -108,7 +132,7 @@ def lapse(email: Email, *, now: datetime, policy: Policy) -> Change | None:
     if email.state is State.SENDING:
         if not email.pending:
             return lifecycle.ended(email, now=now)
-        return _unknown(email, email.attempts[-1], now=now, policy=policy)
+        return lapsed(email, now=now, policy=policy)
     if email.state is State.UNKNOWN:
         return lifecycle.queued(email, now=now, wait=timedelta(0), policy=policy)
     return None
@@ -128,19 +152,45 @@ def _settle(
         # is sent then, whatever this one says.
         return lifecycle.ended(email, now=now)
     outcome = result.outcome
-    match outcome:
-        case Accepted():
-            # Whoever turned some recipients away for now is to be asked again.
-            alone = replace(result, others=())
-            return _again(email, attempt, alone, now=now, policy=policy)
-        case Unknown():
-            return _unknown(email, attempt, now=now, policy=policy)
-        case NotSent():
-            return _again(email, attempt, result, now=now, policy=policy)
-        case Refused():
-            return _refused(email, attempt, outcome, result, now=now, policy=policy)
-        case _:
-            assert_never(outcome)
+    if isinstance(outcome, Accepted):
+        # Whoever turned some recipients away for now is to be asked again.
+        alone = replace(result, others=())
+        return _again(email, attempt, alone, now=now, policy=policy)
+    in_doubt = _in_doubt(email, attempt, result, now=now, policy=policy)
+    if in_doubt is not None:
+        return in_doubt
+    if isinstance(outcome, Refused):
+        return _refused(email, attempt, outcome, result, now=now, policy=policy)
+    return _again(email, attempt, result, now=now, policy=policy)
+
+
+def _in_doubt(
+    email: Email,
+    attempt: Attempt,
+    result: Result,
+    *,
+    now: datetime,
+    policy: Policy,
+) -> Change | None:
+    """Settle an email that may be out, or return ``None`` if it may go on all the same.
+
+    A refusal in doubt is nobody's reason to wait, but where the provider can repeat
+    the attempt without harm, and where an email must not go twice.
+    """
+    tied = repeatable(email, attempt.provider, now=now)
+    if tied is not None:
+        rest = retry_at(email, attempt.provider) or now
+        delay = _delay(email, attempt.provider, result, policy=policy)
+        wait = max(rest - now, delay)
+        again = repeated(email, attempt.provider, wait=wait, now=now, policy=policy)
+        if again is not None:
+            return again
+    unsure = next((a for a in (attempt, tied) if a and _is_unknown(a)), None)
+    if unsure is None and email.delivery is Delivery.AT_MOST_ONCE:
+        unsure = attempt if _may_be_out(email) else None
+    if unsure is None:
+        return None
+    return awaited(email, unsure, now=now, policy=policy)
 
 
 def _refused(
@@ -152,8 +202,6 @@ def _refused(
     now: datetime,
     policy: Policy,
 ) -> Change:
-    if not outcome.certain and email.delivery is Delivery.AT_MOST_ONCE:
-        return _unknown(email, attempt, now=now, policy=policy)
     match outcome.kind:
         case RefusalKind.SENDER | RefusalKind.ACCOUNT:
             # The router knows who is left, and says so if there is nobody.
@@ -213,22 +261,6 @@ def _delay(email: Email, provider: str, result: Result, *, policy: Policy) -> ti
     return next_delay(policy, waits, jitter=result.jitter)
 
 
-def _unknown(
-    email: Email, attempt: Attempt, *, now: datetime, policy: Policy
-) -> Change:
-    """Wait for word of the attempt, twice as long each time, or hold the email.
-
-    The wait counts from when the call must have ended, so that a lapsed lease does
-    not add to it.
-    """
-    count = unknowns(email) or 1
-    if email.delivery is Delivery.AT_MOST_ONCE or count > policy.max_unknown:
-        return lifecycle.unknown(email, now=now, until=None)
-    grace = policy.unknown_grace * (1 << min(count - 1, MOST_DOUBLINGS))
-    until = attempt.started_at + policy.timeout + grace
-    return lifecycle.unknown(email, now=now, until=max(until, now))
-
-
 def _settle_late(
     email: Email,
     attempt: Attempt,
@@ -246,7 +278,15 @@ def _settle_late(
         if not email.pending:
             return lifecycle.ended(email, now=now)
         return lifecycle.queued(email, now=now, wait=timedelta(0), policy=policy)
-    return lifecycle.corrected(email, now=now)
+    return lifecycle.corrected(_untied(email, now=now), now=now)
+
+
+def _untied(email: Email, *, now: datetime) -> Email:
+    """Return the email without its bond, if news of its attempts has ended that."""
+    name = email.bound_to
+    if name is None or repeatable(email, name, now=now) is not None:
+        return email
+    return email if _may_be_out(email) else replace(email, bound_to=None)
 
 
 def _decides(email: Email, attempt: Attempt) -> bool:
@@ -324,6 +364,46 @@ def _ended(
             )
         case _:
             assert_never(outcome)
+
+
+def _is_unknown(attempt: Attempt) -> bool:
+    return attempt.outcome is OutcomeWord.UNKNOWN
+
+
+def _confirmed(
+    email: Email, attempt: Attempt, outcome: Outcome, *, now: datetime
+) -> Email:
+    """Return the email with a duplicate recorded, if an acceptance proves one.
+
+    That is an acceptance of a recipient who had the email already, under another of
+    the providers' names for it.
+    """
+    if not isinstance(outcome, Accepted):
+        return email
+    refused = {refusal.index for refusal in outcome.refused}
+    twice = {
+        index
+        for index in set(attempt.recipients) - refused
+        if email.recipients[index].state is RecipientState.ACCEPTED
+    }
+    earlier = tuple(
+        other.id
+        for other in email.attempts
+        if other.outcome is OutcomeWord.ACCEPTED
+        and twice.intersection(other.recipients)
+        and not _is_one_email(other, attempt)
+    )
+    if not earlier:
+        return email
+    found = ConfirmedDuplicate(attempt_id=attempt.id, earlier=earlier, at=now)
+    return replace(email, confirmed_duplicates=(*email.confirmed_duplicates, found))
+
+
+def _is_one_email(one: Attempt, other: Attempt) -> bool:
+    """Whether two attempts came to the same email at the same provider."""
+    names = {(a.provider, a.provider_message_id) for a in (one, other)}
+    is_named = one.provider_message_id is not None
+    return one.id == other.id or (is_named and len(names) == 1)
 
 
 def _with_attempt(email: Email, attempt: Attempt) -> Email:

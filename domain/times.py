@@ -20,9 +20,11 @@ def due_after(not_before: datetime, *, wait: timedelta, policy: Policy) -> datet
 def is_expired(email: Email, *, now: datetime, policy: Policy) -> bool:
     """Return whether a waiting email is too old to be sent.
 
-    An email that is being sent, or may be out, never expires.
+    An email that is being sent, or may be out, never expires; nor does one that is
+    bound to where it may be out.
     """
-    return email.state in CLAIMABLE and is_too_old(email, now=now, policy=policy)
+    waits = email.state in CLAIMABLE and email.bound_to is None
+    return waits and is_too_old(email, now=now, policy=policy)
 
 
 def is_too_old(email: Email, *, now: datetime, policy: Policy) -> bool:

@@ -5,6 +5,7 @@ The names are Resend's; what Resend does not have is named after the domain.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -14,8 +15,10 @@ from ..domain.address import format_address
 from ..domain.email import (
     Address,
     Attempt,
+    ConfirmedDuplicate,
     Delivery,
     Email,
+    PossibleDuplicate,
     Priority,
     RecipientKind,
     RecipientState,
@@ -99,10 +102,11 @@ class AttemptAnswer(_Answer):
     detail: str | None
     provider_message_id: str | None
     latency_ms: int | None
+    key: str | None
 
 
 class DuplicateAnswer(_Answer):
-    """An attempt that began while earlier ones may have gone out."""
+    """An attempt that may be, or is known to be, a copy of earlier ones."""
 
     attempt: int
     earlier: list[int]
@@ -138,6 +142,9 @@ class EmailAnswer(_Answer):
     dead_at: Instant | None
     redriven_at: Instant | None
     waiting_for: WaitingFor | None
+    bound_to: str | None = Field(
+        description="While it may be out: the only provider that may have it again.",
+    )
     not_before: Instant | None
     due_at: Instant | None
     sent_at: Instant | None
@@ -148,6 +155,7 @@ class EmailAnswer(_Answer):
     attempts: list[AttemptAnswer]
     possible_duplicate: bool
     possible_duplicates: list[DuplicateAnswer]
+    confirmed_duplicates: list[DuplicateAnswer]
 
 
 class HealthAnswer(_Answer):
@@ -229,6 +237,7 @@ def email_answer(email: Email) -> EmailAnswer:
         dead_at=email.dead_at,
         redriven_at=email.redriven_at,
         waiting_for=email.waiting_for,
+        bound_to=email.bound_to,
         not_before=email.not_before,
         due_at=email.due_at,
         sent_at=email.sent_at,
@@ -236,7 +245,8 @@ def email_answer(email: Email) -> EmailAnswer:
         recipients=_recipients(email),
         attempts=[_attempt(email, attempt) for attempt in email.attempts],
         possible_duplicate=bool(email.possible_duplicates),
-        possible_duplicates=_duplicates(email),
+        possible_duplicates=_duplicates(email, email.possible_duplicates),
+        confirmed_duplicates=_duplicates(email, email.confirmed_duplicates),
     )
 
 
@@ -294,10 +304,13 @@ def _attempt(email: Email, attempt: Attempt) -> AttemptAnswer:
         detail=attempt.detail,
         provider_message_id=attempt.provider_message_id,
         latency_ms=attempt.latency_ms,
+        key=attempt.key,
     )
 
 
-def _duplicates(email: Email) -> list[DuplicateAnswer]:
+def _duplicates(
+    email: Email, found: Iterable[PossibleDuplicate | ConfirmedDuplicate]
+) -> list[DuplicateAnswer]:
     numbers = {attempt.id: attempt.no for attempt in email.attempts}
     return [
         DuplicateAnswer(
@@ -305,5 +318,5 @@ def _duplicates(email: Email) -> list[DuplicateAnswer]:
             earlier=[numbers.get(attempt_id, 0) for attempt_id in one.earlier],
             at=one.at,
         )
-        for one in email.possible_duplicates
+        for one in found
     ]

@@ -80,6 +80,7 @@ EMAIL: dict[str, Any] = {
     "dead_at": None,
     "redriven_at": None,
     "waiting_for": None,
+    "bound_to": None,
     "not_before": None,
     "due_at": None,
     "sent_at": "2030-01-31T09:00:00.085Z",
@@ -101,10 +102,12 @@ EMAIL: dict[str, Any] = {
             "detail": None,
             "provider_message_id": "14c5d75ce93",
             "latency_ms": 61,
+            "key": None,
         },
     ],
     "possible_duplicate": False,
     "possible_duplicates": [],
+    "confirmed_duplicates": [],
 }
 
 

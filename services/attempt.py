@@ -15,6 +15,7 @@ from ..domain.errors import (
     UnbuildableError,
 )
 from ..domain.hint import Hint
+from ..domain.keys import Key, key_of
 from ..domain.lifecycle import claim
 from ..domain.outcome import NotSent, Outcome
 from ..domain.policy import EARLY_HINT, Policy
@@ -93,27 +94,31 @@ class Attempt:
                 assert_never(may)
 
     def _build(self, provider: Provider, email: Email, hint: Hint) -> NextStep:
+        now = self.clock.now()
+        key = key_of(email, provider.profile, now=now, policy=self.policy)
+        value = key.value if key else None
         try:
-            built = provider.build(email, recipients=email.pending)
+            built = provider.build(email, recipients=email.pending, key=value)
         except UnbuildableError:
             return self._hand_back(email, hint, without=provider.profile.name)
         permit = self.board.permit(provider.profile.name, probe=hint.probe)
         if isinstance(permit, Denied):
             return self._hand_back(email, hint, delay=BOUNCE_DELAY)
-        return self._with_permit(provider, email, built, permit)
+        return self._with_permit(provider, email, built, key, permit)
 
     def _with_permit(
         self,
         provider: Provider,
         email: Email,
         built: Built,
+        key: Key | None,
         permit: Permit,
     ) -> NextStep:
         """Claim, call and record; the permit is given back whatever happens."""
         report = NEUTRAL
         try:
             started = self.clock.monotonic()
-            claimed = self._claim(email, permit.provider)
+            claimed = self._claim(email, permit.provider, key)
             if claimed is None:
                 return Done()
             called = self.clock.monotonic()
@@ -130,7 +135,7 @@ class Attempt:
             latency=latency,
         )
 
-    def _claim(self, email: Email, provider: str) -> Email | None:
+    def _claim(self, email: Email, provider: str, key: Key | None) -> Email | None:
         """Return the email as claimed, or ``None`` if it is not ours."""
         attempt_id = self.chance.attempt_id()
         change = claim(
@@ -139,6 +144,7 @@ class Attempt:
             attempt_id=attempt_id,
             now=self.clock.now(),
             policy=self.policy,
+            key=key,
         )
         try:
             return change.after if self.store.apply(change) else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..domain.change import Change
+from ..domain.doubt import unbound
 from ..domain.email import CLAIMABLE, Email, WaitingFor
 from ..domain.errors import HintError
 from ..domain.hint import MAX_HOPS, Hint
@@ -21,7 +22,7 @@ from ..domain.routing import (
     choose_provider,
 )
 from ..domain.times import is_expired
-from .next_step import Dead, Done, NextStep
+from .next_step import Dead, Done, NextStep, follow_up
 
 #: Reasons that end at a time of their own, and not when an operator says so.
 _TIMED = frozenset({Why.BREAKER_OPEN, Why.PAUSED, Why.BACKING_OFF})
@@ -82,11 +83,25 @@ class Route:
         email = self.store.load(hint.email_id)
         if email is None or email.state not in CLAIMABLE:
             return Done()
+        if email.bound_to != hint.standing.bound_to:
+            self.hints.route(Hint.of(email))  # the hint was older than the bond
+            return Done()
+        if email.bound_to is not None and choice.provider is None:
+            change = unbound(
+                email, back_at=choice.wait_until, now=now, policy=self.policy
+            )
+            if change is not None:
+                return self._unbind(change, now=now)
         if is_expired(email, now=now, policy=self.policy):
             return self._fail(email, "expired", now=now)
         if choice.provider is None and choice.wait_until is None:
             return self._fail(email, _reason(choice), now=now, choice=choice)
         return self._park(email, choice, now=now)
+
+    def _unbind(self, change: Change, *, now: datetime) -> NextStep:
+        if not self.store.apply(change):
+            return Done()
+        return follow_up(change.after, provider=None, now=now, hints=self.hints)
 
     def _fail(
         self,

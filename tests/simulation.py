@@ -33,7 +33,7 @@ from postroom.domain.hint import (
     Hint,
     send_queue,
 )
-from postroom.domain.outcome import Accepted, Outcome
+from postroom.domain.outcome import Accepted, Outcome, Unknown
 from postroom.domain.policy import Policy
 from postroom.domain.ports import Built, EmailStore
 from postroom.domain.routing import ProviderProfile
@@ -68,6 +68,7 @@ class Call:
     at: datetime
     outcome: Outcome | None
     recipients: tuple[int, ...]
+    key: str | None = None
 
 
 @dataclass
@@ -91,12 +92,12 @@ class ScriptedProvider:
     ) -> Built:
         if self.cannot_build(email):
             raise UnbuildableError("no such header", field="headers")
-        request = (email, tuple(recipients))
+        request = (email, tuple(recipients), key)
         return Built(provider=self.profile.name, request=request)
 
     def send(self, built: Built, *, timeout: timedelta) -> Outcome:
         email: Email
-        email, recipients = built.request
+        email, recipients, key = built.request
         at, outcome = self.clock.now(), None
         try:
             outcome = self.answer(email)
@@ -107,6 +108,7 @@ class ScriptedProvider:
                 at=at,
                 outcome=outcome,
                 recipients=recipients,
+                key=key,
             )
             self.calls.append(call)
         return outcome
@@ -302,6 +304,16 @@ class Simulation:
         for call in self.calls:
             copies[call.email_id] += isinstance(call.outcome, Accepted)
         return copies
+
+    def most_copies(self, email_id: str) -> int:
+        """Return how many copies are out at worst, where keys are honoured."""
+        out = {
+            (call.provider, call.key or number)
+            for number, call in enumerate(self.calls)
+            if call.email_id == email_id
+            and (call.outcome is None or isinstance(call.outcome, Accepted | Unknown))
+        }
+        return len(out)
 
     def pending(self, queue: str) -> list[Message]:
         return sorted(m for m in self.queue if m.queue == queue)

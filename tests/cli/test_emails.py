@@ -1,4 +1,4 @@
-"""`postroom show`, `list` and `retry`."""
+"""`postroom show`, `list`, `retry` and `mark-sent`."""
 
 import pytest
 
@@ -220,3 +220,31 @@ class TestRetry:
 
     def test_one_that_is_not_there_is_not_found(self, desk: Desk) -> None:
         assert desk.run("retry", "0" * 24).exit_code == 4
+
+
+class TestMarkSent:
+    def test_a_held_email_is_settled(self, desk: Desk) -> None:
+        email_id = desk.holds(a_held_email())
+
+        told = desk.done("mark-sent", email_id)
+
+        assert told == f"id     {email_id}\nstate  sent\n"
+        email = desk.stored(email_id)
+        assert (email.state, email.reason) == (State.SENT, "marked_sent")
+        assert desk.run("mark-sent", email_id).stderr == (
+            "postroom: sent cannot be marked as sent\n"
+        )
+
+    def test_it_is_shown_as_json(self, desk: Desk) -> None:
+        email_id = desk.holds(a_held_email())
+
+        assert desk.json("mark-sent", email_id)["reason"] == "marked_sent"
+
+    def test_one_that_nobody_can_have_is_not(self, desk: Desk) -> None:
+        result = desk.run("mark-sent", desk.holds(an_email(State.QUEUED)))
+
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "nothing of it can be out" in result.stderr
+
+    def test_one_that_is_not_there_is_not_found(self, desk: Desk) -> None:
+        assert desk.run("mark-sent", "0" * 24).exit_code == 4

@@ -7,12 +7,21 @@ import pytest
 from postroom.domain.change import Change
 from postroom.domain.email import Delivery, Email, RecipientState, State, WaitingFor
 from postroom.domain.errors import ForbiddenTransitionError
-from postroom.domain.interventions import cancelled, redriven, rescheduled
+from postroom.domain.interventions import (
+    MARKED_SENT,
+    cancelled,
+    marked_sent,
+    redriven,
+    rescheduled,
+)
 from tests.builders import (
+    ACCEPTED,
     NOW,
     POLICY,
     REFUSED_FOR_NOW,
+    TIMED_OUT,
     UNSURE_REFUSAL,
+    a_held_email,
     a_parked_email,
     a_recipient,
     an_attempt,
@@ -151,3 +160,58 @@ class TestRescheduled:
     def test_one_whose_time_has_come_is_not_moved(self, email: Email) -> None:
         with pytest.raises(ForbiddenTransitionError):
             rescheduled(email, to=at(60), now=NOW, policy=POLICY)
+
+
+class TestMarkedSent:
+    def test_a_held_one_is_sent_on_an_operators_word(self) -> None:
+        email = a_held_email()
+
+        after = marked_sent(email, now=NOW).after
+
+        assert (after.state, after.reason) == (State.SENT, MARKED_SENT)
+        assert [r.state for r in after.recipients] == [RecipientState.ACCEPTED]
+        assert (after.sent_at, after.final_at, after.dead_at) == (NOW, NOW, None)
+        assert after.attempts == email.attempts
+        assert after.fence == email.fence + 1
+
+    @pytest.mark.parametrize("state", [State.QUEUED, State.FAILED])
+    def test_one_that_goes_on_although_it_may_be_out_too(self, state: State) -> None:
+        email = an_email(state, attempts=(an_attempt(TIMED_OUT),))
+
+        assert marked_sent(email, now=NOW).after.state is State.SENT
+
+    def test_whom_no_attempt_in_doubt_was_for_is_given_up(self) -> None:
+        email = a_held_email(
+            recipients=(a_recipient(), a_recipient(addr_spec="bob@example.com"))
+        )
+
+        after = marked_sent(email, now=NOW).after
+
+        words = [RecipientState.ACCEPTED, RecipientState.REFUSED]
+        assert [r.state for r in after.recipients] == words
+        assert after.dead_at == NOW
+
+    @pytest.mark.parametrize("state", [State.QUEUED, State.FAILED, State.UNKNOWN])
+    def test_not_one_of_which_nothing_can_be_out(self, state: State) -> None:
+        email = an_email(state, attempts=(an_attempt(REFUSED_FOR_NOW),))
+
+        with pytest.raises(ForbiddenTransitionError, match="nothing of it can be out"):
+            marked_sent(email, now=NOW)
+
+    def test_nor_one_whose_repetition_was_accepted(self) -> None:
+        attempts = (
+            an_attempt(TIMED_OUT, key="k"),
+            an_attempt(ACCEPTED, no=2, key="k"),
+        )
+
+        with pytest.raises(ForbiddenTransitionError, match="nothing of it can be out"):
+            marked_sent(an_email(State.FAILED, attempts=attempts), now=NOW)
+
+    @pytest.mark.parametrize(
+        "state", [State.SCHEDULED, State.SENDING, State.SENT, State.CANCELLED]
+    )
+    def test_not_one_in_another_state(self, state: State) -> None:
+        email = an_email(state, attempts=(an_attempt(TIMED_OUT),))
+
+        with pytest.raises(ForbiddenTransitionError, match=f"{state} cannot be marked"):
+            marked_sent(email, now=NOW)

@@ -114,7 +114,11 @@ TRANSITIONS: dict[str, tuple[Transition, State, frozenset[State]]] = {
         frozenset({*CLAIMABLE, State.UNKNOWN}),
     ),
     "rescheduled": (_rescheduled, State.SCHEDULED, frozenset({State.SCHEDULED})),
-    "unknown": (_unknown, State.UNKNOWN, frozenset({State.SENDING, State.UNKNOWN})),
+    "unknown": (
+        _unknown,
+        State.UNKNOWN,
+        frozenset({State.QUEUED, State.SENDING, State.UNKNOWN}),
+    ),
 }
 
 #: `corrected` leaves the state alone.

@@ -14,7 +14,13 @@ from postroom.domain.email import (
     State,
     WaitingFor,
 )
-from postroom.domain.outcome import Outcome, OutcomeWord, RefusalKind
+from postroom.domain.outcome import (
+    Accepted,
+    Outcome,
+    OutcomeWord,
+    RecipientRefusal,
+    RefusalKind,
+)
 from postroom.domain.policy import Policy
 from postroom.domain.settling import SETTLED_LATE, lapse, record
 from tests.builders import (
@@ -132,8 +138,14 @@ class TestInHand:
     def test_nothing_is_written_for_an_attempt_that_is_not_there(self) -> None:
         assert recorded(ACCEPTED, attempt_id="nobody's") is None
 
-    def test_nothing_is_written_twice(self) -> None:
+    @pytest.mark.parametrize("outcome", [NOT_SENT, REFUSED_FOR_NOW, TIMED_OUT])
+    def test_nothing_is_written_twice(self, outcome: Outcome) -> None:
         email = an_email(State.SENDING, attempts=(an_attempt(NOT_SENT),))
+
+        assert recorded(outcome, email) is None
+
+    def test_an_acceptance_is_not_written_twice(self) -> None:
+        email = an_email(State.SENT, attempts=(an_attempt(ACCEPTED),))
 
         assert recorded(ACCEPTED, email) is None
 
@@ -464,3 +476,90 @@ class TestLapse:
 
         assert change is not None
         assert (change.after.state, change.after.not_before) == (State.QUEUED, NOW)
+
+
+class TestConfirmedDuplicates:
+    """Two acceptances for one recipient, under two names at the providers."""
+
+    def _twice(self, **first: object) -> Email:
+        earlier = an_attempt(ACCEPTED, **first)
+        later = an_attempt(no=2, provider=BETA)
+        sent_to = (a_recipient(state=RecipientState.ACCEPTED),)
+        email = an_email(State.SENDING, attempts=(earlier, later), recipients=sent_to)
+        return after(Accepted(provider_message_id="other"), email, attempt_id=later.id)
+
+    def test_a_second_acceptance_is_recorded(self) -> None:
+        (found,) = self._twice().confirmed_duplicates
+
+        assert (found.attempt_id, found.earlier) == ("attempt-2", ("attempt-1",))
+        assert found.at == NOW
+
+    def test_one_by_a_provider_that_gives_no_names_too(self) -> None:
+        assert self._twice(provider_message_id=None).confirmed_duplicates
+
+    def test_the_same_name_at_the_same_provider_is_one_email(self) -> None:
+        email = self._twice(provider=BETA, provider_message_id="other")
+
+        assert not email.confirmed_duplicates
+
+    def test_another_recipient_is_no_duplicate(self) -> None:
+        earlier = an_attempt(ACCEPTED, recipients=(0, 1))
+        later = an_attempt(no=2, recipients=(1,))
+        recipients = (a_recipient(state=RecipientState.ACCEPTED), a_recipient())
+        email = an_email(
+            State.SENDING, attempts=(earlier, later), recipients=recipients
+        )
+
+        settled = after(
+            Accepted(provider_message_id="other"), email, attempt_id=later.id
+        )
+
+        assert settled.state is State.SENT
+        assert not settled.confirmed_duplicates
+
+    def test_who_was_refused_now_has_it_once(self) -> None:
+        earlier = an_attempt(ACCEPTED)
+        later = an_attempt(no=2)
+        sent_to = (a_recipient(state=RecipientState.ACCEPTED),)
+        refusal = RecipientRefusal(index=0, kind=RefusalKind.PERMANENT, code="550")
+        email = an_email(State.SENDING, attempts=(earlier, later), recipients=sent_to)
+
+        settled = after(
+            Accepted(provider_message_id="other", refused=(refusal,)),
+            email,
+            attempt_id=later.id,
+        )
+
+        assert not settled.confirmed_duplicates
+
+
+class TestLateNews:
+    def test_it_clears_up_what_was_recorded_in_doubt(self) -> None:
+        email = a_held_email(attempts=(an_attempt(TIMED_OUT),))
+
+        assert after(ACCEPTED, email).state is State.SENT
+
+    def test_an_acceptance_clears_up_a_refusal(self) -> None:
+        email = an_email(
+            State.QUEUED,
+            attempts=(an_attempt(UNSURE_REFUSAL),),
+            possible_duplicates=(),
+        )
+
+        assert after(ACCEPTED, email).state is State.SENT
+
+    def test_a_refusal_does_not_undo_an_acceptance(self) -> None:
+        email = an_email(State.SENT, attempts=(an_attempt(ACCEPTED),))
+
+        assert recorded(REFUSED_FOR_GOOD, email) is None
+
+    def test_what_is_still_in_doubt_elsewhere_stays_bound(self) -> None:
+        attempts = (
+            an_attempt(TIMED_OUT, provider=BETA),
+            an_attempt(TIMED_OUT, no=2, key="k", key_until=NOW - seconds(1)),
+        )
+        email = an_email(State.QUEUED, attempts=attempts, bound_to=ALPHA)
+
+        settled = after(REFUSED_FOR_NOW, email, attempt_id="attempt-2")
+
+        assert settled.bound_to == ALPHA

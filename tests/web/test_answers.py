@@ -7,6 +7,7 @@ import pytest
 
 from postroom.domain.email import (
     Attempt,
+    ConfirmedDuplicate,
     Email,
     PossibleDuplicate,
     State,
@@ -50,6 +51,7 @@ def test_attempts_tell_the_story(email: Email) -> None:
         started_at=NOW + timedelta(seconds=1),
         outcome=OutcomeWord.ACCEPTED,
         provider_message_id="<1@mailgun>",
+        key="k-2",
     )
     duplicate = PossibleDuplicate(attempt_id="secret2", earlier=("secret1",), at=NOW)
     sent = replace(
@@ -57,6 +59,9 @@ def test_attempts_tell_the_story(email: Email) -> None:
         state=State.SENT,
         attempts=(first, second),
         possible_duplicates=(duplicate,),
+        confirmed_duplicates=(
+            ConfirmedDuplicate(attempt_id="secret2", earlier=("secret1",), at=NOW),
+        ),
         not_before=None,
         due_at=None,
         sent_at=NOW,
@@ -78,6 +83,7 @@ def test_attempts_tell_the_story(email: Email) -> None:
             "detail": "oops",
             "provider_message_id": None,
             "latency_ms": 61,
+            "key": None,
         },
         {
             "no": 2,
@@ -92,10 +98,14 @@ def test_attempts_tell_the_story(email: Email) -> None:
             "detail": None,
             "provider_message_id": "<1@mailgun>",
             "latency_ms": None,
+            "key": "k-2",
         },
     ]
     assert shown["possible_duplicate"] is True
     assert shown["possible_duplicates"] == [
+        {"attempt": 2, "earlier": [1], "at": "2030-01-31T09:00:00.000Z"}
+    ]
+    assert shown["confirmed_duplicates"] == [
         {"attempt": 2, "earlier": [1], "at": "2030-01-31T09:00:00.000Z"}
     ]
     assert "secret" not in str(shown)
