@@ -38,11 +38,13 @@ class Request:
 
     Attributes:
         path: Begins with a slash; the account's URL goes in front.
+        headers: Of this request alone, such as an idempotency key.
     """
 
     path: str
     content_type: str
     body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,12 +178,13 @@ class Transport:
         self, connection: PlainConnection | SecureConnection, request: Request
     ) -> bool:
         """Send the request. Returns whether all of it was taken."""
+        headers = {"Content-Type": request.content_type, **request.headers}
         try:
             connection.request(
                 "POST",
                 self._prefix + request.path,
                 body=request.body,
-                headers={**self._headers, "Content-Type": request.content_type},
+                headers={**self._headers, **headers},
                 preload_content=False,
                 decode_content=False,
             )
