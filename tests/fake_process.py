@@ -17,11 +17,13 @@ from tests.fake_rules import Rule
 class AsProcess:
     """The fake in a process of its own, with its journal in a file.
 
-    The port stays over restarts; the journal is appended to.
+    The port stays over restarts; the journal is appended to. Further `options` are
+    those of its command line.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.journal = folder / "journal.jsonl"
+        self._options = options
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
 
@@ -36,6 +38,7 @@ class AsProcess:
 
     def start(self) -> Self:
         arguments = ["--port", str(self.port), "--journal", str(self.journal)]
+        arguments += self._options
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.fake_provider", *arguments],
             stdout=subprocess.PIPE,
@@ -68,6 +71,10 @@ class AsProcess:
 
     def reset(self) -> None:
         self._ask("POST", "/_reset", {})
+
+    def honour_keys(self, honoured: bool) -> None:
+        """Say whether keys count from now on. A new process begins as it was made."""
+        self._ask("POST", "/_keys", {"honoured": honoured})
 
     @property
     def taken(self) -> list[dict[str, Any]]:

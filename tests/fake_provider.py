@@ -1,4 +1,4 @@
-"""A fake email provider over real sockets: speaks SendGrid's and Mailgun's HTTP.
+"""A fake email provider over real sockets: SendGrid's, Mailgun's and Resend's HTTP.
 
 In a test, in the same process::
 
@@ -12,13 +12,15 @@ In a test, in the same process::
 As a process, for end-to-end tests (run from the root of the repository)::
 
     python -m tests.fake_provider --port 9000 --journal FILE     # port 0: a free one
+    python -m tests.fake_provider --no-keys ...                  # honour no keys
 
 It prints `listening on http://127.0.0.1:PORT` and runs until SIGTERM. `AsProcess`
 starts, kills and restarts one from a test.
 
-Point `SENDGRID_API_URL` and `MAILGUN_API_URL` at it. A path in front makes another
-account: `http://127.0.0.1:PORT/backup` is the provider `backup` in rules, journal and
-calls; without one it is `sendgrid` or `mailgun`, by the path that is called.
+Point `SENDGRID_API_URL`, `MAILGUN_API_URL` and `RESEND_API_URL` at it. A path in front
+makes another account: `http://127.0.0.1:PORT/backup` is the provider `backup` in rules,
+journal and calls; without one it is `sendgrid`, `mailgun` or `resend`, by the path that
+is called.
 
 Control, from any process, JSON in and out::
 
@@ -26,7 +28,8 @@ Control, from any process, JSON in and out::
     DELETE /_control   no rules: every call is accepted
     GET    /_journal   {"taken": [...]}: all that was accepted, in order
     GET    /_calls     {"calls": [...]}: every call, with the request as it was parsed
-    POST   /_reset     forget rules, calls and journal (the file stays)
+    POST   /_reset     forget rules, calls, keys and journal (the file stays)
+    POST   /_keys      {"honoured": false}: honour no keys from now on; true: do again
 
 A rule (all fields are optional; the first that matches a call is used)::
 
@@ -46,8 +49,11 @@ A rule (all fields are optional; the first that matches a call is used)::
 middle of the answer. "Before" or "after accepting" is `accepts`.
 
 The journal file has one JSON object a line, flushed and fsynced before the answer
-leaves: provider, email_id, message_id, recipients, subject, digest, at (epoch seconds).
-`digest` is `digest_of(recipients, subject, text, html)`.
+leaves: provider, email_id, message_id, recipients, subject, digest, at (epoch seconds),
+key, body. `digest` is `digest_of(recipients, subject, text, html)`, `body` a digest of
+the request as it came.
+
+Resend's `Idempotency-Key` is honoured; `tests/fake_keys.py` says how.
 """
 
 from __future__ import annotations
@@ -69,6 +75,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from tests.fake_keys import Keys, Ruling, body_of
 from tests.fake_process import AsProcess
 from tests.fake_rules import (
     PAYLOADS,
@@ -81,6 +88,7 @@ from tests.fake_rules import (
     parsed,
     recorded,
     shown,
+    turned_away,
     whose,
 )
 
@@ -109,6 +117,7 @@ class FakeProvider:
         port: int = 0,
         journal: Path | None = None,
         tls: ssl.SSLContext | None = None,
+        keys: bool = True,
     ) -> None:
         self.calls: list[Call] = []
         self.taken: list[Taken] = []
@@ -118,6 +127,9 @@ class FakeProvider:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self.open: set[socket.socket] = set()
+        self.keys = Keys(honoured=keys)
+        if journal and journal.exists():
+            self.keys.read(journal)
         self._journal = journal.open("ab") if journal else None
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.fake = self
@@ -161,6 +173,7 @@ class FakeProvider:
         with self._lock:
             self._rules, self._spent = [], []
             self.calls, self.taken = [], []
+            self.keys.forget()
 
     def close_idle(self) -> None:
         """Close every open connection, as a server does with quiet ones."""
@@ -186,15 +199,17 @@ class FakeProvider:
         with self._lock:
             self.open.discard(connection)
 
-    def decide(self, call: Call) -> tuple[Rule, str]:
+    def decide(self, call: Call) -> tuple[Rule, Ruling]:
         """Note the call, pick its rule, and take the email if that says so."""
-        message_id = uuid.uuid4().hex[:22]
+        ruling = Ruling(message_id=uuid.uuid4().hex[:22])
         with self._lock:
             rule = self._rule_for(call)
             self.calls.append(replace(call, mode=rule.mode))
             if rule.takes_it:
-                self._take(call, message_id)
-        return rule, message_id
+                ruling = self.keys.begin(call, ruling)
+            if ruling.takes:
+                self._take(call, ruling.message_id)
+        return rule, ruling
 
     def _rule_for(self, call: Call) -> Rule:
         for index, rule in enumerate(self._rules):
@@ -216,6 +231,8 @@ class FakeProvider:
             subject=call.subject,
             digest=digest_of(call.recipients, call.subject, call.text, call.html),
             at=call.at,
+            key=call.key,
+            body=body_of(call),
         )
         if self._journal:
             self._journal.write(json.dumps(asdict(taken)).encode() + b"\n")
@@ -276,6 +293,9 @@ class _Handler(BaseHTTPRequestHandler):
             case "/_reset":
                 self.server.fake.reset()
                 self._json(200, {})
+            case "/_keys":
+                self.server.fake.keys.honoured = bool(json.loads(body)["honoured"])
+                self._json(200, {})
             case _:
                 self._call(body)
 
@@ -298,8 +318,8 @@ class _Handler(BaseHTTPRequestHandler):
             # What Mailgun answers on a path that it does not know.
             self._write(answer_of(200, "Mailgun Magnificent API", {}))
             return
-        if "Authorization" not in self.headers:
-            self._write(recorded(kind, "unauthorized"))
+        if refused := turned_away(kind, self.headers):
+            self._write(recorded(kind, refused))
             return
         try:
             call = parsed(
@@ -308,11 +328,16 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, KeyError, TypeError, AttributeError):
             self._write(recorded(kind, "bad_request"))
             return
-        rule, message_id = self.server.fake.decide(call)
-        if rule.delay_ms and self.server.fake.wait(rule.delay_ms / 1000):
+        rule, ruling = self.server.fake.decide(call)
+        delay_s = 0 if ruling.is_refusal else rule.delay_ms / 1000
+        stops = bool(delay_s) and self.server.fake.wait(delay_s)
+        if ruling.takes:
+            self.server.fake.keys.end(call)
+        if stops:
             self.close_connection = True
             return
-        self._answer(rule, recorded(kind, "accepted", message_id=message_id))
+        success = recorded(kind, ruling.answer, message_id=ruling.message_id)
+        self._answer(rule, success)
 
     def _answer(self, rule: Rule, success: bytes) -> None:
         answer = success
@@ -377,9 +402,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fake_provider")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--journal", type=Path)
+    parser.add_argument("--no-keys", dest="keys", action="store_false")
     given = parser.parse_args(arguments)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    with FakeProvider(port=given.port, journal=given.journal) as fake:
+    with FakeProvider(port=given.port, journal=given.journal, keys=given.keys) as fake:
         print(f"listening on {fake.url}", flush=True)
         signal.sigwait({signal.SIGTERM, signal.SIGINT})
 

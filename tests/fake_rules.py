@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 #: Where the recorded answers lie, whole, one file each.
 PAYLOADS = Path(__file__).parent / "payloads"
+
+_TAG_PART = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
 class Mode(StrEnum):
@@ -59,8 +62,9 @@ class Rule:
 class Call:
     """One call, accepted or not.
 
-    `request` is the JSON of SendGrid, or a list of [name, value] of Mailgun's form;
-    files are {"filename", "type", "base64"}.
+    `request` is the JSON of SendGrid and Resend, or a list of [name, value] of
+    Mailgun's form; files are {"filename", "type", "base64"}. `key` is the idempotency
+    key of a call to Resend.
     """
 
     provider: str
@@ -75,11 +79,15 @@ class Call:
     html: str | None
     mode: Mode
     at: float
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """One accepted email: a line of the journal."""
+    """One accepted email: a line of the journal.
+
+    `digest` is of what it says, `body` of the request's bytes.
+    """
 
     provider: str
     email_id: str | None
@@ -88,6 +96,8 @@ class Taken:
     subject: str
     digest: str
     at: float
+    key: str | None = None
+    body: str | None = None
 
 
 def digest_of(
@@ -133,11 +143,25 @@ def whose(path: str) -> tuple[str | None, str]:
         return "sendgrid", parts[0] if len(parts) > 3 else "sendgrid"
     if len(parts) >= 3 and parts[-3] == "v3" and parts[-1] == "messages":
         return "mailgun", parts[0] if len(parts) > 3 else "mailgun"
+    if parts[-1] == "emails" and len(parts) <= 2:
+        return "resend", parts[0] if len(parts) > 1 else "resend"
     return None, ""
 
 
+def turned_away(kind: str, headers: Any) -> str | None:
+    """Return the recorded answer to a call that its headers forbid, or ``None``."""
+    if "Authorization" not in headers:
+        return "unauthorized"
+    if kind != "resend":
+        return None
+    if "User-Agent" not in headers:
+        return "no_user_agent"
+    key = headers.get("Idempotency-Key", "k")
+    return None if 1 <= len(key) <= 256 else "invalid_idempotency_key"
+
+
 def parsed(kind: str, account: str, *, path: str, headers: Any, body: bytes) -> Call:
-    read = _sendgrid if kind == "sendgrid" else _mailgun
+    read = {"sendgrid": _sendgrid, "mailgun": _mailgun, "resend": _resend}[kind]
     return Call(
         provider=account,
         path=path,
@@ -145,6 +169,7 @@ def parsed(kind: str, account: str, *, path: str, headers: Any, body: bytes) -> 
         raw=body,
         mode=Mode.ACCEPT,
         at=time.time(),
+        key=headers.get("Idempotency-Key") if kind == "resend" else None,
         **read(headers.get("Content-Type", ""), body),
     )
 
@@ -169,6 +194,33 @@ def _sendgrid(content_type: str, body: bytes) -> dict[str, Any]:
         "subject": request["subject"],
         "text": contents.get("text/plain"),
         "html": contents.get("text/html"),
+    }
+
+
+def _resend(content_type: str, body: bytes) -> dict[str, Any]:
+    if content_type != "application/json":
+        raise ValueError(content_type)
+    request = json.loads(body)
+    recipients = tuple(
+        addr_spec
+        for kind in ("to", "cc", "bcc")
+        for _, addr_spec in getaddresses(request.get(kind, []))
+    )
+    said = request.get("text") or request.get("html")
+    if not (request["from"] and request["to"] and request["subject"] and said):
+        raise ValueError("from, to, subject and a body are needed")
+    tags = {tag["name"]: tag["value"] for tag in request.get("tags", [])}
+    if not all(_TAG_PART.fullmatch(part) for tag in tags.items() for part in tag):
+        raise ValueError("a tag is ASCII letters, numbers, underscores, or dashes")
+    if len(recipients) > 50:
+        raise ValueError("50 at most")
+    return {
+        "request": request,
+        "email_id": tags.get("postroom_email_id"),
+        "recipients": recipients,
+        "subject": request["subject"],
+        "text": request.get("text"),
+        "html": request.get("html"),
     }
 
 
