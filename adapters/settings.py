@@ -22,6 +22,7 @@ from .settings_providers import (
     MailgunSettings,
     ProviderKind,
     ProviderSettings,
+    ResendSettings,
     SandboxMode,
     SandboxSettings,
     SendgridSettings,
@@ -38,6 +39,7 @@ __all__ = [
     "MailgunSettings",
     "ProviderKind",
     "ProviderSettings",
+    "ResendSettings",
     "SandboxMode",
     "SandboxSettings",
     "Secret",
@@ -164,7 +166,7 @@ class Settings:
         keys = []
         for provider in self.providers:
             match provider:
-                case SendgridSettings() | MailgunSettings():
+                case SendgridSettings() | MailgunSettings() | ResendSettings():
                     keys.append(provider.api_key)
                 case SmtpSettings():
                     uris.append(provider.server.url)
@@ -276,7 +278,7 @@ def _production_warnings(settings: Settings, reading: Reading) -> Iterator[str]:
             yield f"{variable.name} is not set: the one of this machine is used"
     for provider in settings.providers:
         match provider:
-            case SendgridSettings() | MailgunSettings():
+            case SendgridSettings() | MailgunSettings() | ResendSettings():
                 if not provider.api_url.startswith("https:"):
                     yield f"provider {provider.name}: its key goes over plain http"
             case SmtpSettings(server=server):

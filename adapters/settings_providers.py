@@ -27,6 +27,7 @@ class ProviderKind(StrEnum):
 
     SENDGRID = "sendgrid"
     MAILGUN = "mailgun"
+    RESEND = "resend"
     SMTP = "smtp"
     SANDBOX = "sandbox"
 
@@ -61,6 +62,15 @@ class MailgunSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResendSettings:
+    """An account at Resend."""
+
+    name: str
+    api_key: Secret
+    api_url: str = "https://api.resend.com"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpSettings:
     """A relay that speaks SMTP.
 
@@ -88,7 +98,9 @@ class SandboxSettings:
     keys: bool = False
 
 
-ProviderSettings = SendgridSettings | MailgunSettings | SmtpSettings | SandboxSettings
+ProviderSettings = (
+    SendgridSettings | MailgunSettings | ResendSettings | SmtpSettings | SandboxSettings
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +175,20 @@ _MAILGUN_URL = AccountVariable(
     default="https://api.mailgun.net",
     meaning="`https://api.eu.mailgun.net` for a domain in the EU.",
 )
+_RESEND_KEY = AccountVariable(
+    provider=ProviderKind.RESEND,
+    suffix="API_KEY",
+    kind=KEY,
+    meaning="Resend's key; sending access is enough. Needed when `resend` is in "
+    "`POSTROOM_PROVIDERS`.",
+)
+_RESEND_URL = AccountVariable(
+    provider=ProviderKind.RESEND,
+    suffix="API_URL",
+    kind=url("https", "http"),
+    default="https://api.resend.com",
+    meaning="Another address that speaks Resend's API.",
+)
 _SMTP_URL = AccountVariable(
     provider=ProviderKind.SMTP,
     suffix="URL",
@@ -207,6 +233,8 @@ ACCOUNT_VARIABLES: tuple[AccountVariable[Any], ...] = (
     _MAILGUN_KEY,
     _MAILGUN_DOMAIN,
     _MAILGUN_URL,
+    _RESEND_KEY,
+    _RESEND_URL,
     _SMTP_URL,
     _SMTP_CA_FILE,
     _SANDBOX_MODE,
@@ -248,6 +276,8 @@ def _read(
             return _sendgrid(reading, account, because)
         case ProviderKind.MAILGUN:
             return _mailgun(reading, account, because)
+        case ProviderKind.RESEND:
+            return _resend(reading, account, because)
         case ProviderKind.SMTP:
             return _smtp(reading, account, because)
         case ProviderKind.SANDBOX:
@@ -285,6 +315,14 @@ def _mailgun(
         domain=domain,
         api_url=api_url,
     )
+
+
+def _resend(reading: Reading, account: Account, because: str) -> ResendSettings | None:
+    key = reading.needed(_RESEND_KEY.of(account), because=because)
+    api_url = reading.value(_RESEND_URL.of(account))
+    if key is None:
+        return None
+    return ResendSettings(name=account.name, api_key=key, api_url=api_url)
 
 
 def _smtp(reading: Reading, account: Account, because: str) -> SmtpSettings | None:

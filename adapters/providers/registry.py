@@ -9,11 +9,13 @@ from ..settings import Settings
 from ..settings_providers import (
     MailgunSettings,
     ProviderSettings,
+    ResendSettings,
     SandboxSettings,
     SendgridSettings,
     SmtpSettings,
 )
 from .mailgun import MailgunProvider
+from .resend import ResendProvider
 from .sandbox import Inbox, SandboxProvider
 from .sendgrid import SendgridProvider
 from .smtp import SmtpProvider
@@ -43,6 +45,8 @@ def _provider(
             return SendgridProvider(given, proxy=proxy)
         case MailgunSettings():
             return MailgunProvider(given, proxy=proxy)
+        case ResendSettings():
+            return ResendProvider(given, proxy=proxy)
         case SmtpSettings():
             return SmtpProvider(given)
         case SandboxSettings():

@@ -19,6 +19,7 @@ from postroom.adapters.settings import (
     BreakerSettings,
     Environment,
     MailgunSettings,
+    ResendSettings,
     SandboxMode,
     SandboxSettings,
     SendgridSettings,
@@ -155,10 +156,13 @@ def test_blank_counts_as_absent_and_spaces_around_do_not_count() -> None:
 def test_accounts_keep_their_order_and_read_their_own_variables() -> None:
     settings = Settings.from_env(
         {
-            "POSTROOM_PROVIDERS": "mailgun, backup=sendgrid,slow=sandbox ,sandbox",
+            "POSTROOM_PROVIDERS": (
+                "mailgun, backup=sendgrid,resend,slow=sandbox ,sandbox"
+            ),
             "MAILGUN_API_KEY": "key-1",
             "MAILGUN_DOMAIN": "MG.Example.com",
             "MAILGUN_API_URL": "https://api.eu.mailgun.net/",
+            "RESEND_API_KEY": "re_3",
             "POSTROOM_BACKUP_API_KEY": "SG.2",
             "POSTROOM_BACKUP_API_URL": "http://127.0.0.1:9000",
             "POSTROOM_SLOW_MODE": "Slow",
@@ -177,6 +181,9 @@ def test_accounts_keep_their_order_and_read_their_own_variables() -> None:
         ),
         SendgridSettings(
             name="backup", api_key=Secret("SG.2"), api_url="http://127.0.0.1:9000"
+        ),
+        ResendSettings(
+            name="resend", api_key=Secret("re_3"), api_url="https://api.resend.com"
         ),
         SandboxSettings(name="slow", mode=SandboxMode.SLOW, delay_ms=250, keys=True),
         SandboxSettings(name="sandbox", mode=SandboxMode.REFUSE),
@@ -353,7 +360,7 @@ def test_all_faults_are_told_at_once() -> None:
 def test_an_unknown_kind_is_told_the_known_ones() -> None:
     (fault,) = faults_of({"POSTROOM_PROVIDERS": "mail=postmark"})
 
-    assert "known are sendgrid, mailgun, smtp, sandbox" in fault
+    assert "known are sendgrid, mailgun, resend, smtp, sandbox" in fault
 
 
 def test_production_refuses_to_start_without_a_key_for_clients() -> None:
@@ -461,8 +468,9 @@ def test_no_secret_is_shown_by_any_way_of_printing(
             "MONGODB_URI": "mongodb://canary-user:canary@h/mail",
             "REDIS_URL": "redis://:canary@h",
             "POSTROOM_API_KEY": "canary",
-            "POSTROOM_PROVIDERS": "sendgrid,mailgun",
+            "POSTROOM_PROVIDERS": "sendgrid,mailgun,resend",
             "SENDGRID_API_KEY": "canary",
+            "RESEND_API_KEY": "canary",
             "MAILGUN_API_KEY": "canary",
             "MAILGUN_DOMAIN": "example.com",
             "POSTROOM_PROVIDER_PROXY": "http://u:canary@h:1",
@@ -502,8 +510,9 @@ def test_the_secrets_are_all_that_a_log_must_not_show() -> None:
             "MONGODB_URI": "mongodb://u:p%40ss@h/mail",
             "REDIS_URL": "redis://:second@h",
             "POSTROOM_API_KEY": "third",
-            "POSTROOM_PROVIDERS": "sendgrid,sandbox",
+            "POSTROOM_PROVIDERS": "sendgrid,resend,sandbox",
             "SENDGRID_API_KEY": "fourth",
+            "RESEND_API_KEY": "sixth",
             "POSTROOM_PROVIDER_PROXY": "http://u:fifth@h:1",
         }
     )
@@ -518,6 +527,7 @@ def test_the_secrets_are_all_that_a_log_must_not_show() -> None:
         "fourth",
         "http://u:fifth@h:1",
         "fifth",
+        "sixth",
     }
 
 

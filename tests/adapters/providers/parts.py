@@ -13,6 +13,7 @@ from postroom.adapters.providers.transport import Answer
 from postroom.adapters.secret import Secret
 from postroom.adapters.settings import (
     MailgunSettings,
+    ResendSettings,
     SendgridSettings,
     SmtpSettings,
 )
@@ -42,6 +43,7 @@ SHORT = timedelta(seconds=0.4)
 #: The keys of the accounts; they must never be seen anywhere.
 SENDGRID_KEY = "SG.canary-key-of-sendgrid"
 MAILGUN_KEY = "key-canary-of-mailgun"
+RESEND_KEY = "re_canary-of-resend"
 SMTP_LOGIN = ("postroom", "canary-of-smtp")
 
 
@@ -137,6 +139,10 @@ def mailgun_settings(
     return MailgunSettings(
         name=name, api_key=Secret(MAILGUN_KEY), domain=domain, api_url=url
     )
+
+
+def resend_settings(url: str, *, name: str = "resend") -> ResendSettings:
+    return ResendSettings(name=name, api_key=Secret(RESEND_KEY), api_url=url)
 
 
 def smtp_settings(

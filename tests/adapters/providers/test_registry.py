@@ -2,6 +2,7 @@
 
 from postroom.adapters.providers.mailgun import MailgunProvider
 from postroom.adapters.providers.registry import build_providers
+from postroom.adapters.providers.resend import ResendProvider
 from postroom.adapters.providers.sandbox import SandboxProvider
 from postroom.adapters.providers.sendgrid import SendgridProvider
 from postroom.adapters.providers.smtp import SmtpProvider
@@ -12,11 +13,12 @@ from tests.adapters.providers.parts import PATIENCE, StoppedClock, an_email
 from tests.fake_provider import FakeProvider
 
 ENVIRONMENT = {
-    "POSTROOM_PROVIDERS": "mailgun,sendgrid,backup=sendgrid,smtp,sandbox",
+    "POSTROOM_PROVIDERS": "mailgun,sendgrid,backup=sendgrid,resend,smtp,sandbox",
     "SENDGRID_API_KEY": "SG.one",
     "MAILGUN_API_KEY": "key-two",
     "MAILGUN_DOMAIN": "mg.example.com",
     "POSTROOM_BACKUP_API_KEY": "SG.three",
+    "RESEND_API_KEY": "re_four",
     "SMTP_URL": "smtp://relay.example.com",
 }
 
@@ -30,6 +32,7 @@ def test_each_account_becomes_a_provider_in_the_order_of_preference() -> None:
         ("mailgun", MailgunProvider),
         ("sendgrid", SendgridProvider),
         ("backup", SendgridProvider),
+        ("resend", ResendProvider),
         ("smtp", SmtpProvider),
         ("sandbox", SandboxProvider),
     ]
@@ -65,19 +68,21 @@ def test_the_given_proxy_carries_the_calls(fake: FakeProvider) -> None:
             **ENVIRONMENT,
             "SENDGRID_API_URL": "http://provider.invalid",
             "MAILGUN_API_URL": "http://provider.invalid",
+            "RESEND_API_URL": "http://provider.invalid",
             "POSTROOM_PROVIDER_PROXY": fake.url,
         }
     )
     found = build_providers(settings, inbox=MemoryInbox(), clock=StoppedClock())
 
-    for name in ("sendgrid", "mailgun"):
+    for name in ("sendgrid", "mailgun", "resend"):
         built = found[name].build(an_email(), recipients=(0,))
         assert isinstance(found[name].send(built, timeout=PATIENCE), Accepted)
         closing = found[name]
-        assert isinstance(closing, SendgridProvider | MailgunProvider)
+        assert isinstance(closing, SendgridProvider | MailgunProvider | ResendProvider)
         closing.close()
 
     assert [call.path for call in fake.calls] == [
         "http://provider.invalid/v3/mail/send",
         "http://provider.invalid/v3/mg.example.com/messages",
+        "http://provider.invalid/emails",
     ]
