@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from .attempts import maybe_out
 from .change import Change, Guard
+from .duplicates import possible
 from .email import (
     CLAIMABLE,
     FINAL_STATES,
@@ -99,7 +99,7 @@ def claim(
         key=key.value if key else None,
         key_until=key.until if key else None,
     )
-    earlier = _not_repeated(email, key, provider=provider, now=now)
+    earlier = possible(email, key, provider=provider, now=now)
     duplicate = PossibleDuplicate(attempt_id=attempt_id, earlier=earlier, at=now)
     after = _moved(
         email,
@@ -120,19 +120,6 @@ def claim(
         pending=email.pending,
     )
     return Change(guard=guard, before=email, after=after)
-
-
-def _not_repeated(
-    email: Email, key: Key | None, *, provider: str, now: datetime
-) -> tuple[str, ...]:
-    """Return what may be out and would not merely be repeated with this key."""
-    ids = set(maybe_out(email))
-    return tuple(
-        a.id
-        for a in email.attempts
-        if a.id in ids
-        and not (key is not None and key.covers(a, provider=provider, now=now))
-    )
 
 
 def ended(email: Email, *, now: datetime) -> Change:

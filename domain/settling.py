@@ -22,12 +22,11 @@ from .attempts import (
 )
 from .change import Change
 from .doubt import awaited, lapsed, repeated
+from .duplicates import confirmed
 from .email import (
     Attempt,
-    ConfirmedDuplicate,
     Delivery,
     Email,
-    RecipientState,
     State,
 )
 from .keys import repeatable
@@ -90,7 +89,7 @@ def record(
         return None
     ended = _ended(email, attempt, result, now=now, policy=policy)
     after = _with_attempt(email, ended)
-    after = _confirmed(after, ended, result.outcome, now=now)
+    after = confirmed(after, ended, result.outcome, now=now)
     in_hand = _is_in_hand(email, attempt)
     decides = _decides(email, ended) if in_hand else _decides_late(after, ended)
     after = told(after, ended, result.outcome, decides=decides)
@@ -368,42 +367,6 @@ def _ended(
 
 def _is_unknown(attempt: Attempt) -> bool:
     return attempt.outcome is OutcomeWord.UNKNOWN
-
-
-def _confirmed(
-    email: Email, attempt: Attempt, outcome: Outcome, *, now: datetime
-) -> Email:
-    """Return the email with a duplicate recorded, if an acceptance proves one.
-
-    That is an acceptance of a recipient who had the email already, under another of
-    the providers' names for it.
-    """
-    if not isinstance(outcome, Accepted):
-        return email
-    refused = {refusal.index for refusal in outcome.refused}
-    twice = {
-        index
-        for index in set(attempt.recipients) - refused
-        if email.recipients[index].state is RecipientState.ACCEPTED
-    }
-    earlier = tuple(
-        other.id
-        for other in email.attempts
-        if other.outcome is OutcomeWord.ACCEPTED
-        and twice.intersection(other.recipients)
-        and not _is_one_email(other, attempt)
-    )
-    if not earlier:
-        return email
-    found = ConfirmedDuplicate(attempt_id=attempt.id, earlier=earlier, at=now)
-    return replace(email, confirmed_duplicates=(*email.confirmed_duplicates, found))
-
-
-def _is_one_email(one: Attempt, other: Attempt) -> bool:
-    """Whether two attempts came to the same email at the same provider."""
-    names = {(a.provider, a.provider_message_id) for a in (one, other)}
-    is_named = one.provider_message_id is not None
-    return one.id == other.id or (is_named and len(names) == 1)
 
 
 def _with_attempt(email: Email, attempt: Attempt) -> Email:
