@@ -1,4 +1,4 @@
-"""The ledger of duplicates: possible ones before the call, and those that are proved."""
+"""The ledger of duplicates: possible ones before the call, and proved ones."""
 
 from __future__ import annotations
 
