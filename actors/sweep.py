@@ -9,6 +9,7 @@ from typing import Any
 import dramatiq
 import structlog
 from dramatiq import Actor, Broker
+from dramatiq.middleware import CurrentMessage
 from periodiq import cron
 
 from ..domain.hint import SWEEP_ACTOR, SWEEP_QUEUE
@@ -39,6 +40,8 @@ def declare_sweep(
     )
     def sweep() -> None:
         """Offer again whatever is due, and leave a sign of life."""
+        if CurrentMessage.get_current_message() is not None:
+            heartbeats.beat("scheduler")  # nobody else sends one
         if not running.acquire(blocking=False):
             return
         try:

@@ -15,7 +15,7 @@ from dramatiq import Middleware
 
 from ..adapters import logs
 from ..adapters.settings import Settings
-from ..adapters.wiring import Parts, build, start_checks
+from ..adapters.wiring import Parts, build, tell
 from ..domain.errors import SettingsError
 from ..services.attempt import Attempt
 from ..services.health import Verdicts
@@ -24,6 +24,7 @@ from ..services.reconcile import Reconcile
 from ..services.release import Release
 from ..services.retain import Retain
 from ..services.route import Route
+from ..services.self_check import SelfCheck, Watch, start
 from ..services.settle import Settle
 from .broker import SteadyBroker, build_broker
 from .graceful_stop import GracefulStop
@@ -33,6 +34,7 @@ from .reconcile import declare_reconcile, declare_release
 from .retention import retaining
 from .second_chance import SecondChance
 from .send import declare_send
+from .serving import Serving
 from .shares import ThreadShares
 from .sweep import declare_sweep
 
@@ -44,13 +46,19 @@ BEAT_EVERY = timedelta(seconds=10)
 RETAIN_EVERY = timedelta(minutes=5)
 RETAIN_FIRST = timedelta(seconds=30)
 
+#: How often a router makes the self-checks again, and how long after its start first:
+#: by then the other processes have started, and the clock has ticked.
+WATCH_EVERY = timedelta(minutes=5)
+WATCH_FIRST = timedelta(seconds=150)
+
 
 def send() -> None:
     """Set up a process for the send queues of the configured providers."""
     parts = _parts()
     pulse = Pulse()
-    pulse.every(BEAT_EVERY, _beat(parts, "worker"))
-    broker = _broker(parts, pulse, ThreadShares(tuple(parts.providers)))
+    serving = Serving(parts.heartbeats)
+    pulse.every(BEAT_EVERY, serving.beat)
+    broker = _broker(parts, serving, pulse, ThreadShares(tuple(parts.providers)))
     attempt = _attempt(parts)
     for name in parts.providers:
         declare_send(broker, name, attempt, parts.settings.policy)
@@ -58,7 +66,7 @@ def send() -> None:
 
 def router() -> None:
     """Set up a process for router, sweep and reconcile."""
-    parts = _parts()
+    parts = _parts(queues=True)
     pulse = Pulse()
     pulse.every(BEAT_EVERY, _beat(parts, "router"))
     broker = _broker(parts, pulse)
@@ -66,6 +74,7 @@ def router() -> None:
     sweep = declare_sweep(broker, _offer(parts), parts.heartbeats)
     pulse.every(parts.settings.sweep_every, sweep)
     pulse.every(RETAIN_EVERY, retaining(_retain(parts)), first=RETAIN_FIRST)
+    pulse.every(WATCH_EVERY, _watch(parts), first=WATCH_FIRST)
     declare_reconcile(broker, _reconcile(parts), parts.settings.policy)
     declare_release(broker, _release(parts), parts.settings.policy)
 
@@ -77,12 +86,12 @@ def schedule() -> None:
     declare_sweep(broker, _offer(parts), parts.heartbeats)
 
 
-def _parts() -> Parts:
+def _parts(*, queues: bool = False) -> Parts:
     try:
         settings = Settings.from_env(os.environ)  # noqa: TID251  # a composition root
         logs.configure(settings.env, secrets=settings.secrets)
         parts = build(settings)
-        start_checks(parts)
+        start(SelfCheck(parts.premises), tell, queues=queues)
     except SettingsError as ex:
         raise SystemExit(f"postroom: {ex}") from None
     return parts
@@ -161,6 +170,12 @@ def _release(parts: Parts) -> Release:
         clock=parts.clock,
         board=parts.board,
         policy=parts.settings.policy,
+    )
+
+
+def _watch(parts: Parts) -> Watch:
+    return Watch(
+        check=SelfCheck(parts.premises), heartbeats=parts.heartbeats, tell=tell
     )
 
 

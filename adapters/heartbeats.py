@@ -29,8 +29,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 _BEAT = (
     _TIME
     + """
-redis.call('HSET', KEYS[1], ARGV[1], now)
-redis.call('EXPIRE', KEYS[1], ARGV[2])
+for i = 2, #ARGV do
+  redis.call('HSET', KEYS[1], ARGV[i], now)
+end
+redis.call('EXPIRE', KEYS[1], ARGV[1])
 return now
 """
 )
@@ -50,8 +52,8 @@ return beats
 class RedisHeartbeats:
     """`postroom.domain.ports.Heartbeats` over Redis.
 
-    The parts are `worker`, `router`, `sweep` and `scheduler`; of several processes of
-    a part the last sign counts.
+    The parts are `worker`, `router`, `sweep` and `scheduler`, and each `send.*` queue
+    that a worker serves; of several processes of a part the last sign counts.
     """
 
     def __init__(self, client: redis.Redis) -> None:
@@ -59,10 +61,10 @@ class RedisHeartbeats:
         self._ages = client.register_script(_AGES)
         self._is_away = False
 
-    def beat(self, part: str) -> None:
+    def beat(self, *parts: str) -> None:
         """Leave a sign of life. Never raises; Redis may be away."""
         try:
-            self._beat(keys=[KEY], args=[part, FORGET_AFTER_S])
+            self._beat(keys=[KEY], args=[FORGET_AFTER_S, *parts])
         except (RedisError, OSError) as ex:
             self._note(ex)
         else:
@@ -96,9 +98,9 @@ class MemoryHeartbeats:
         self._clock = clock
         self._seen: dict[str, float] = {}
 
-    def beat(self, part: str) -> None:
+    def beat(self, *parts: str) -> None:
         """Leave a sign of life."""
-        self._seen[part] = self._clock.monotonic()
+        self._seen |= dict.fromkeys(parts, self._clock.monotonic())
 
     def ages(self) -> Mapping[str, timedelta] | None:
         """Return the age of each part's last sign."""

@@ -10,15 +10,15 @@ import pymongo
 import redis
 from bson import ObjectId
 from pymongo import ReadPreference, WriteConcern
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from ..domain.inspection import RedisFacts, StoreFacts
+from ..domain.inspection import PATIENT, RedisFacts, StoreFacts
 from .mongo_store import INDEXES, Document
 
-#: Bound on each look at MongoDB, in seconds.
-LOOK_S = 5.0
+_DURABLE = WriteConcern(w="majority", j=True)
 
 
 class ServerInspector:
@@ -33,19 +33,29 @@ class ServerInspector:
         self._database = database
         self._client = client
 
-    def store(self) -> StoreFacts | None:
+    def store(self, *, patience: timedelta = PATIENT) -> StoreFacts | None:
         """Return how MongoDB is; see ``Inspector.store``."""
         try:
-            with pymongo.timeout(LOOK_S):
-                hello, offset = self._hello()
-                version = self._ask("buildInfo")["version"]
-                missing = self._missing_indexes()
+            # Not longer in all, and in this order: what is away is found out first.
+            with pymongo.timeout(patience.total_seconds()):
+                return self._facts()
         except PyMongoError:
             return None
+
+    def _facts(self) -> StoreFacts:
+        hello, offset = self._hello()
+        version = self._ask("buildInfo")["version"]
+        missing = self._missing_indexes()
+        is_writable = bool(hello.get("isWritablePrimary")) and self._takes_writes()
+        written = self._database.write_concern.document
+        is_durable = written.get("w") == "majority" and written.get("j") is True
         return StoreFacts(
             version=str(version),
-            writable=bool(hello.get("isWritablePrimary")) and self._takes_writes(),
+            writable=is_writable,
+            durable=is_durable,
             replica_set=hello.get("setName"),
+            # Not tried where no write is confirmed: that would only take as long.
+            transactions=is_writable and self._commits(),
             missing_indexes=missing,
             offset=offset,
         )
@@ -90,14 +100,28 @@ class ServerInspector:
 
     def _takes_writes(self) -> bool:
         """Try a write that no email fits: rights, majority and journal included."""
-        durable = WriteConcern(w="majority", j=True)
-        emails = self._database.get_collection("emails", write_concern=durable)
         try:
-            with pymongo.timeout(LOOK_S):
-                emails.update_one({"_id": ObjectId()}, {"$set": {"v": 0}})
+            self._change_nothing()
         except PyMongoError:
             return False
         return True
+
+    def _commits(self) -> bool:
+        try:
+            with (
+                self._database.client.start_session() as session,
+                session.start_transaction(write_concern=_DURABLE),
+            ):
+                self._change_nothing(session)
+        except PyMongoError:
+            return False
+        return True
+
+    def _change_nothing(self, session: ClientSession | None = None) -> None:
+        emails = self._database.get_collection(
+            "emails", write_concern=None if session else _DURABLE
+        )
+        emails.update_one({"_id": ObjectId()}, {"$set": {"v": 0}}, session=session)
 
 
 def _memory_used(info: Mapping[str, Any]) -> float | None:

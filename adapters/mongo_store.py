@@ -13,7 +13,7 @@ import structlog
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 from bson.errors import InvalidDocument, InvalidId
-from pymongo import MongoClient, WriteConcern
+from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
@@ -105,12 +105,16 @@ def database_of(client: MongoClient[Document]) -> Database[Document]:
 
 
 def durable(database: Database[Document]) -> Database[Document]:
-    """Return a database whose writes and reads are a majority's, in UTC."""
+    """Return a database whose writes and reads are a majority's, in UTC.
+
+    Whatever the URI says: a read from a secondary may be old.
+    """
     options: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
     return database.with_options(
         codec_options=options,
         write_concern=WriteConcern(w="majority", j=True),
         read_concern=ReadConcern("majority"),
+        read_preference=ReadPreference.PRIMARY,
     )
 
 

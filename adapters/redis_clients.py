@@ -9,18 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import redis
-import structlog
 from redis.backoff import NoBackoff
 from redis.connection import BlockingConnectionPool, ConnectionPool, parse_url
-from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from .settings import Settings
 
 #: The client's own default is 100, above which it raises; a thread uses one at a time.
 UNBOUNDED = 100_000
-
-log = structlog.get_logger(__name__)
 
 
 def broker_client(settings: Settings) -> redis.Redis:
@@ -38,28 +34,9 @@ def breaker_client(settings: Settings) -> redis.Redis:
     return _client(settings, timeout_s=0.2, connect_s=0.2)
 
 
-def check_eviction(client: redis.Redis) -> str | None:
-    """Return what is wrong with Redis's eviction policy, or ``None``.
-
-    Dramatiq keeps a queue's messages in one hash: a policy that evicts takes a whole
-    queue at once, and the delayed mail with it. Managed hosts refuse ``CONFIG GET``
-    but answer ``INFO memory``.
-
-    Returns:
-        ``None`` also when Redis is away or does not tell.
-    """
-    try:
-        memory: dict[str, Any] = client.info("memory")
-    except (RedisError, OSError) as ex:
-        log.warning("redis.policy_unknown", error=type(ex).__name__)
-        return None
-    policy = memory.get("maxmemory_policy")
-    if policy in {None, "noeviction"}:
-        return None
-    return (
-        f"REDIS_URL: this Redis has maxmemory-policy {policy}, expected noeviction: "
-        "it may throw queued messages away"
-    )
+def looks_client(settings: Settings) -> redis.Redis:
+    """Return the client of the self-checks: a process waits for them to start."""
+    return _client(settings, timeout_s=1.0, connect_s=1.0)
 
 
 def _client(settings: Settings, *, timeout_s: float, connect_s: float) -> redis.Redis:

@@ -17,6 +17,7 @@ from ..domain.email import Address
 from ..domain.errors import SettingsError
 from ..domain.policy import Policy
 from . import settings_table as table
+from .mongo_uri import MAJORITY_RULES, overruled_options
 from .secret import Secret
 from .settings_providers import (
     MailgunSettings,
@@ -216,8 +217,8 @@ def _check(settings: Settings, reading: Reading) -> None:
     """Note faults between variables that are each right by themselves."""
     policy = settings.policy
     if reading.faulty.isdisjoint({table.LEASE.name, table.PROVIDER_TIMEOUT.name}):
-        production = settings.env is Environment.PRODUCTION
-        least = _safe_lease(policy) if production else policy.timeout + ONE_SECOND
+        # What is safe is more; the checks at the start of a process see to that.
+        least = policy.timeout + ONE_SECOND
         if policy.lease < least:
             reading.fault(
                 table.LEASE,
@@ -245,11 +246,6 @@ def _check_retention(policy: Policy, reading: Reading) -> None:
         )
 
 
-def _safe_lease(policy: Policy) -> timedelta:
-    """Return the least lease that a slow call cannot outlive."""
-    return 2 * policy.timeout + timedelta(seconds=10)
-
-
 def _warnings(settings: Settings, reading: Reading) -> Iterator[str]:
     """Tell what is right on one's own machine and wrong elsewhere."""
     if settings.api_key is None:
@@ -258,11 +254,8 @@ def _warnings(settings: Settings, reading: Reading) -> Iterator[str]:
         yield f"POSTROOM_API_KEY has under {SHORT_KEY} characters: it can be guessed"
     if all(isinstance(provider, SandboxSettings) for provider in settings.providers):
         yield "POSTROOM_PROVIDERS names only the sandbox: no email leaves"
-    if settings.policy.lease < (least := _safe_lease(settings.policy)):
-        yield (
-            f"POSTROOM_LEASE_S is under {least.total_seconds():g} (twice the "
-            "provider timeout and 10 s): production refuses it"
-        )
+    for told in overruled_options(settings.mongodb_uri.reveal()):
+        yield f"MONGODB_URI says {told}: that has no effect, {MAJORITY_RULES}"
     if not settings.redis_tls_verify:
         yield "POSTROOM_REDIS_TLS_VERIFY is false: Redis may be somebody else"
     if "*" in settings.cors_origins:

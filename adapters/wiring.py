@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import redis
 import structlog
 from pymongo import MongoClient
+from pymongo.database import Database
 
-from ..domain.errors import SettingsError
+from ..domain.check import Check, Result
+from ..domain.inspection import Premises
 from ..domain.ports import (
     Chance,
     Clock,
@@ -32,7 +34,8 @@ from .mongo_retention import MongoRetention
 from .mongo_store import Document, MongoStore, connect, database_of
 from .providers.registry import build_providers
 from .sandbox_inbox import MongoInbox
-from .settings import Settings
+from .send_queues import RedisSendQueues
+from .settings import Environment, Settings
 
 log = structlog.get_logger()
 
@@ -45,7 +48,7 @@ class Parts:
         broker_client: For Dramatiq's broker, which is not behind a port.
         inbox: What ``sandbox`` sent, for the page that shows it.
         archive: The emails as people look for them.
-        inspector: Looks at the two servers.
+        premises: What the self-checks look at.
         closing: Closes what was opened.
     """
 
@@ -60,7 +63,7 @@ class Parts:
     heartbeats: Heartbeats
     inbox: MongoInbox
     archive: MongoArchive
-    inspector: ServerInspector
+    premises: Premises
     broker_client: redis.Redis
     closing: ExitStack
 
@@ -88,7 +91,9 @@ def build(settings: Settings) -> Parts:
     hints_client = redis_clients.hints_client(settings)
     board_client = redis_clients.breaker_client(settings)
     beats_client = redis_clients.breaker_client(settings)
-    for each in (broker_client, hints_client, board_client, beats_client):
+    looks_client = redis_clients.looks_client(settings)
+    clients = (broker_client, hints_client, board_client, beats_client, looks_client)
+    for each in clients:
         closing.callback(each.close)
     return Parts(
         settings=settings,
@@ -110,20 +115,29 @@ def build(settings: Settings) -> Parts:
         heartbeats=RedisHeartbeats(beats_client),
         inbox=inbox,
         archive=MongoArchive(database),
-        inspector=ServerInspector(database, broker_client),
+        premises=_premises(settings, database, looks_client),
         broker_client=broker_client,
         closing=closing,
     )
 
 
-def start_checks(parts: Parts) -> None:
-    """Refuse to start on what would lose mail, and say what is doubtful.
+def _premises(
+    settings: Settings, database: Database[Document], client: redis.Redis
+) -> Premises:
+    return Premises(
+        inspector=ServerInspector(database, client),
+        queues=RedisSendQueues(client),
+        policy=settings.policy,
+        production=settings.env is Environment.PRODUCTION,
+        providers=tuple(provider.name for provider in settings.providers),
+        warnings=settings.warnings,
+    )
 
-    Raises:
-        SettingsError: Redis may evict messages.
-    """
-    for warning in parts.settings.warnings:
-        log.warning("settings.doubtful", warning=warning)
-    fault = redis_clients.check_eviction(parts.broker_client)
-    if fault is not None:
-        raise SettingsError((fault,))
+
+def tell(check: Check) -> None:
+    """Log what a self-check found doubtful or wrong."""
+    fields = {"result": check.result.value, "found": check.found, "do": check.do}
+    if check.result is Result.REFUSE:
+        log.error("check.refused", check=check.name, **fields)
+    else:
+        log.warning("check.doubtful", check=check.name, **fields)

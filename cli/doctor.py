@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import typer
 
+from ..domain.check import Check, Result
 from ..domain.errors import SettingsError
-from ..services.checkup import Check, Result, fail
+from ..services import rules
 from .exits import ExitCode
 from .operating import AsJson, services
 from .output import put_json, put_table
@@ -15,7 +16,7 @@ from .output import put_json, put_table
 app = typer.Typer()
 
 #: The checks whose failure means that a store is away.
-_STORES = {"mongodb", "redis"}
+_STORES = {rules.MONGODB.name, rules.REDIS.name}
 
 
 @app.command()
@@ -48,7 +49,7 @@ def _examine(context: typer.Context) -> Sequence[Check]:
         given = services(context)
     except SettingsError as ex:
         # Without settings nobody knows where the rest is.
-        return [fail("settings", fault, "mend the variable") for fault in ex.faults]
+        return [rules.SETTINGS.refuse(fault, "mend it") for fault in ex.faults]
     return given.doctor()
 
 
@@ -63,11 +64,11 @@ def _document(check: Check) -> dict[str, str]:
 
 def _worst(checks: Sequence[Check]) -> Result:
     found = {check.result for check in checks}
-    return next(r for r in (Result.FAIL, Result.WARN, Result.OK) if r in found)
+    return next(result for result in reversed(Result) if result in found)
 
 
 def _exit_code(checks: Sequence[Check]) -> ExitCode:
-    failed = {check.name for check in checks if check.result is Result.FAIL}
+    failed = {c.name for c in checks if c.result.is_worse_than(Result.WARN)}
     if failed & _STORES:
         return ExitCode.AWAY
     return ExitCode.FAILED if failed else ExitCode.DONE

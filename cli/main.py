@@ -16,14 +16,16 @@ import typer
 
 from ..adapters import logs
 from ..adapters.settings import Settings
-from ..adapters.wiring import Parts, build, start_checks
+from ..adapters.wiring import Parts, build, tell
 from ..domain.email import Email
+from ..services import rules
 from ..services.doctor import Doctor
 from ..services.find import Find
 from ..services.mark_sent import MarkSent
 from ..services.providers import Providers
 from ..services.redrive import Redrive
 from ..services.replay import Replay
+from ..services.self_check import SelfCheck, start
 from . import dead_letters, doctor, emails, procfile, providers, sending
 from .errors import InputError, StackError
 from .exits import EPILOG, ExitCode, answering, stop
@@ -67,13 +69,13 @@ def init(environ: Mapping[str, str]) -> None:
         environ: The process's environment.
 
     Raises:
-        SettingsError: The environment is wrong, or Redis may evict messages.
+        SettingsError: The environment is wrong, or a self-check refuses.
         StoreUnavailableError: MongoDB did not take the indexes.
     """
     settings = Settings.from_env(environ)
     logs.configure(settings.env, secrets=settings.secrets)
     with closing(build(settings)) as parts:
-        start_checks(parts)
+        start(SelfCheck(parts.premises), tell, without={rules.INDEXES})
         parts.store.ensure_indexes()
 
 
@@ -106,16 +108,19 @@ def operating(
         mark_sent=MarkSent(**shared),
         replay=Replay(archive=parts.archive, redrive=redrive),
         providers=Providers(
-            panel=parts.board, archive=parts.archive, hints=parts.hints, names=names
+            panel=parts.board,
+            archive=parts.archive,
+            hints=parts.hints,
+            queues=parts.premises.queues,
+            names=names,
         ),
         doctor=Doctor(
             **shared,
-            inspector=parts.inspector,
+            self_check=SelfCheck(parts.premises),
             archive=parts.archive,
             panel=parts.board,
             heartbeats=parts.heartbeats,
             names=names,
-            warnings=settings.warnings,
         ),
         clock=parts.clock,
     )

@@ -68,6 +68,17 @@ def resume(context: typer.Context, name: Name, *, as_json: AsJson = False) -> No
         _put_one(services(context).providers.resume(name), as_json=as_json)
 
 
+@app.command()
+def forget(context: typer.Context, name: Name, *, as_json: AsJson = False) -> None:
+    """Throw away the queued messages of one that is no longer in POSTROOM_PROVIDERS."""
+    with answering():
+        count = services(context).providers.forget(name)
+        if as_json:
+            put_json({"object": "forgotten", "name": name, "messages": count})
+        else:
+            put_table(("name", "messages"), [(name, count)])
+
+
 def _put_one(status: ProviderStatus, *, as_json: bool) -> None:
     if as_json:
         put_json(_document(status))

@@ -20,6 +20,7 @@
     └── ClockUnsureError                 the store's time has not been seen lately
 
     SettingsError (Exception)            outside the tree: no handler may swallow it
+    └── StartRefusedError                ... a self-check found what would lose email
 
 What a provider answers is not an exception but an outcome (``outcome.py``).
 """
@@ -40,6 +41,7 @@ __all__ = [
     "PostroomError",
     "SearchTimeoutError",
     "SettingsError",
+    "StartRefusedError",
     "StorageUnsureError",
     "StoreError",
     "StoreUnavailableError",
@@ -150,4 +152,12 @@ class SettingsError(Exception):
 
     def __init__(self, faults: tuple[str, ...]) -> None:
         super().__init__("settings: " + "; ".join(faults))
+        self.faults = faults
+
+
+class StartRefusedError(SettingsError):
+    """Raised at start when email would be lost or doubled; ``faults`` says by what."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        Exception.__init__(self, "refuses to start: " + "; ".join(faults))
         self.faults = faults

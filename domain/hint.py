@@ -29,6 +29,9 @@ RELEASE_ACTOR = "release"
 SWEEP_QUEUE = "sweep"
 RECONCILE_QUEUE = "reconcile"
 
+#: What the names of all providers' queues begin with.
+SEND_PREFIX = "send."
+
 #: What reading something that is no hint may raise.
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -54,7 +57,17 @@ def router_actor(priority: Priority) -> str:
 
 def send_queue(provider: str, priority: Priority = Priority.NORMAL) -> str:
     """Return the name of a provider's queue, which is its actor's name too."""
-    return f"send.{provider}{_ENDINGS[priority]}"
+    return f"{SEND_PREFIX}{provider}{_ENDINGS[priority]}"
+
+
+def provider_of(queue: str) -> str:
+    """Return whose queue this is: a provider's name holds no dot.
+
+    Examples:
+        >>> provider_of("send.ses.high")
+        'ses'
+    """
+    return queue.removeprefix(SEND_PREFIX).partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

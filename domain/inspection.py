@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from .policy import Policy
 from .ports import BreakerView
+
+#: Bound on a look at MongoDB when somebody asks for it.
+PATIENT = timedelta(seconds=5)
+
+#: The same at the start of a process: nobody is served before.
+HURRIED = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,14 +24,18 @@ class StoreFacts:
     Attributes:
         version: As in ``7.0.14``.
         writable: A write that changes nothing was confirmed by a majority.
+        durable: Our writes wait for a majority and its journal, whatever the URI says.
         replica_set: Its name; ``None`` for a server on its own.
+        transactions: One of two writes that change nothing was committed.
         missing_indexes: Those of ``postroom init`` that are not there.
         offset: How far this machine's date is ahead of the server's.
     """
 
     version: str
     writable: bool
+    durable: bool
     replica_set: str | None
+    transactions: bool
     missing_indexes: tuple[str, ...]
     offset: timedelta
 
@@ -50,13 +62,53 @@ class RedisFacts:
 class Inspector(Protocol):
     """Looks at the two servers. Nothing here raises."""
 
-    def store(self) -> StoreFacts | None:
-        """Return how MongoDB is, or ``None``: it did not answer in a few seconds."""
+    def store(self, *, patience: timedelta = PATIENT) -> StoreFacts | None:
+        """Return how MongoDB is, or ``None``: it did not answer in time."""
         ...
 
     def redis(self) -> RedisFacts | None:
         """Return how Redis is, or ``None``: it did not answer in a few seconds."""
         ...
+
+
+class SendQueues(Protocol):
+    """The queues of the providers in Redis, of those that are gone too."""
+
+    def backlog(self) -> Mapping[str, int] | None:
+        """Return how many messages each queue holds that holds any.
+
+        Delayed messages and those in hand are among them, dead ones are not.
+
+        Returns:
+            ``None`` if Redis is away.
+        """
+        ...
+
+    def clear(self, provider: str) -> int | None:
+        """Remove a provider's queues, and return how many messages they held.
+
+        Returns:
+            ``None`` if Redis is away.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Premises:
+    """What a self-check looks at.
+
+    Attributes:
+        production: No fault is forgiven.
+        providers: The names of those that are configured.
+        warnings: What the settings warn of.
+    """
+
+    inspector: Inspector
+    queues: SendQueues
+    policy: Policy
+    production: bool
+    providers: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class BreakerPanel(Protocol):

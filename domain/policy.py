@@ -51,3 +51,8 @@ class Policy:
     sweep_grace: timedelta = timedelta(seconds=60)
     keep_body: timedelta = timedelta(days=30)
     keep_email: timedelta = timedelta(days=400)
+
+    @property
+    def safe_lease(self) -> timedelta:
+        """The least lease that a slow call cannot outlive."""
+        return 2 * self.timeout + timedelta(seconds=10)

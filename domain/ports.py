@@ -331,8 +331,8 @@ class Provider(Protocol):
 class Heartbeats(Protocol):
     """Signs of life of the processes, so that ``/ready`` can tell what is missing."""
 
-    def beat(self, part: str) -> None:
-        """Leave a sign of life. Never raises."""
+    def beat(self, *parts: str) -> None:
+        """Leave a sign of life of processes, or of queues served. Never raises."""
         ...
 
     def ages(self) -> Mapping[str, timedelta] | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import structlog
+from gunicorn.arbiter import Arbiter
 
 from ..adapters import logs
 from ..adapters.settings import Environment, Settings
-from ..adapters.wiring import Parts, build, start_checks
+from ..adapters.wiring import Parts, build, tell
+from ..domain.errors import StartRefusedError
 from ..services.accept import Accept
 from ..services.ready import Ready
+from ..services.self_check import SelfCheck, start
 from ..services.show import Show
 from .app import Application, Services, create_app
 from .auth import digest
@@ -24,11 +28,17 @@ def create() -> Application:
 
     Raises:
         SettingsError: The environment is wrong; it lists every fault.
+        SystemExit: A self-check refuses; gunicorn ends with its code.
     """
     settings = Settings.from_env(os.environ)  # noqa: TID251 - a composition root
     logs.configure(settings.env, secrets=settings.secrets)
     parts = build(settings)
-    start_checks(parts)
+    try:
+        start(SelfCheck(parts.premises), tell)
+    except StartRefusedError as ex:
+        sys.stderr.write(f"postroom: {ex}\n")
+        # On any other code gunicorn would try again for ever.
+        raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
     options = options_of(settings)
     if options.api_key is None:
         log.warning("http.auth_off", why="POSTROOM_API_KEY is not set")

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ..domain.archive import Archive, DeadLetters
+from ..domain.check import Check, Rule
 from ..domain.errors import ClockUnsureError, SearchTimeoutError, StoreError
-from ..domain.inspection import BreakerPanel, Inspector
+from ..domain.inspection import BreakerPanel
 from ..domain.ports import Clock, EmailStore, Heartbeats
-from . import checkup
-from .checkup import Check
+from . import checkup, rules
+from .self_check import SelfCheck
 
 #: Dead letters of this time are worth a warning.
 LATELY = timedelta(days=1)
@@ -23,35 +24,29 @@ class Doctor:
 
     What depends on a server that is away is not looked at: it would only take long
     to say the same.
-
-    Attributes:
-        warnings: What the settings warn of.
     """
 
-    inspector: Inspector
+    self_check: SelfCheck
     store: EmailStore
     archive: Archive
     panel: BreakerPanel
     heartbeats: Heartbeats
     clock: Clock
     names: Sequence[str]
-    warnings: Sequence[str] = ()
 
     def __call__(self) -> tuple[Check, ...]:
         """Return all checks. Never raises."""
         return tuple(self._checks())
 
     def _checks(self) -> Iterator[Check]:
-        yield from checkup.of_settings(self.warnings)
-        store = self.inspector.store()
-        yield from checkup.of_store(store)
-        redis = self.inspector.redis()
-        yield from checkup.of_redis(redis)
-        if redis is not None:
+        findings = self.self_check.servers()
+        yield from findings.checks
+        if findings.has_redis:
             ages = self.heartbeats.ages()
             yield from checkup.of_beats(ages) if ages is not None else ()
+            yield from self.self_check.queues(ages)
             yield from self._providers()
-        if store is not None:
+        if findings.has_store:
             yield from self._emails()
 
     def _providers(self) -> Iterator[Check]:
@@ -63,18 +58,18 @@ class Doctor:
         yield from checkup.of_providers(tuple(views.values()))
 
     def _emails(self) -> Iterator[Check]:
-        yield from self._asked("oldest_due", self._oldest_due)
-        yield from self._asked("dead_letters", self._dead_letters)
-        yield from self._asked("emails", self._counts)
+        yield from self._asked(rules.OLDEST_DUE, self._oldest_due)
+        yield from self._asked(rules.DEAD_LETTERS, self._dead_letters)
+        yield from self._asked(rules.EMAILS, self._counts)
 
-    def _asked(self, name: str, ask: Callable[[], Iterable[Check]]) -> Iterable[Check]:
+    def _asked(self, rule: Rule, ask: Callable[[], Iterable[Check]]) -> Iterable[Check]:
         try:
             return tuple(ask())
         except SearchTimeoutError:
             found = "too many to look at in a few seconds"
-            return (checkup.warn(name, found, "ask the store itself"),)
+            return (rule.warn(found, "ask the store itself"),)
         except (StoreError, ClockUnsureError) as ex:
-            return (checkup.fail(name, str(ex), "look at MongoDB"),)
+            return (rule.fail(str(ex), "look at MongoDB"),)
 
     def _oldest_due(self) -> Iterable[Check]:
         now = self.clock.now()

@@ -9,10 +9,11 @@ from ..domain.archive import Archive
 from ..domain.errors import (
     BreakersAwayError,
     HintError,
+    InvalidValueError,
     StoreError,
     UnknownProviderError,
 )
-from ..domain.inspection import BreakerPanel
+from ..domain.inspection import BreakerPanel, SendQueues
 from ..domain.ports import BreakerView, Hints
 
 
@@ -41,6 +42,7 @@ class Providers:
     panel: BreakerPanel
     archive: Archive
     hints: Hints
+    queues: SendQueues
     names: Sequence[str]
 
     def __call__(self) -> tuple[ProviderStatus, ...]:
@@ -77,6 +79,27 @@ class Providers:
     def resume(self, name: str) -> ProviderStatus:
         """Take a drained or paused provider into use, and let its parked mail go."""
         return self._order(name, self.panel.resume, lets_go=True)
+
+    def forget(self, name: str) -> int:
+        """Throw away the messages of a provider that is gone; no email goes with them.
+
+        Its emails are in the store, and are offered to other providers when due.
+
+        Returns:
+            How many messages there were.
+
+        Raises:
+            InvalidValueError: It is configured.
+            BreakersAwayError: Redis is away.
+        """
+        if name in self.names:
+            raise InvalidValueError(
+                f"{name} is in POSTROOM_PROVIDERS: its messages are in use"
+            )
+        count = self.queues.clear(name)
+        if count is None:
+            raise BreakersAwayError("Redis is away: the order was not taken")
+        return count
 
     def _order(
         self,
