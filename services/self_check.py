@@ -86,15 +86,15 @@ def start(
     checks = list(findings.checks)
     if queues and findings.has_redis:
         checks += check.queues(None)
-    left_out = {rule.name for rule in without}
-    faults = []
-    for each in checks:
-        if each.result is Result.REFUSE:
-            faults.append(f"{each.name}: {each.found}; {each.do}")
-        elif each.result is not Result.OK and each.name not in left_out:
-            tell(each)
+    faults = [each for each in checks if each.result is Result.REFUSE]
     if faults:
-        raise StartRefusedError(tuple(faults))
+        raise StartRefusedError(
+            tuple(f"{each.name}: {each.found}; {each.do}" for each in faults)
+        )
+    left_out = {rule.name for rule in without}
+    for each in checks:
+        if each.result is not Result.OK and each.name not in left_out:
+            tell(each)
 
 
 @dataclass(slots=True, kw_only=True)

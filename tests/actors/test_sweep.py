@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
-from dramatiq import Actor
+from dramatiq import Actor, Worker
 from dramatiq.brokers.stub import StubBroker
-from dramatiq.middleware import Retries
+from dramatiq.middleware import CurrentMessage, Retries
 from periodiq import PeriodiqMiddleware
 
 from postroom.actors.sweep import declare_sweep
@@ -25,7 +25,7 @@ def heartbeats() -> MemoryHeartbeats:
 def declared(
     offer: Callable[[], Swept], heartbeats: MemoryHeartbeats
 ) -> Actor[..., None]:
-    broker = StubBroker(middleware=[Retries(), PeriodiqMiddleware()])
+    broker = StubBroker(middleware=[CurrentMessage(), Retries(), PeriodiqMiddleware()])
     return declare_sweep(broker, offer, heartbeats)
 
 
@@ -51,6 +51,25 @@ def test_it_leaves_a_sign_of_life_and_tells_only_of_work(
 
     assert len(told) == lines
     assert "sweep" in (heartbeats.ages() or {})
+
+
+def test_only_a_tick_of_the_clock_is_a_sign_of_life_of_the_scheduler(
+    heartbeats: MemoryHeartbeats,
+) -> None:
+    sweep = declared(Swept, heartbeats)
+    sweep()
+    assert "scheduler" not in (heartbeats.ages() or {})
+
+    sweep.send()
+    worker = Worker(sweep.broker, worker_timeout=20)
+    worker.start()
+    try:
+        sweep.broker.join(sweep.queue_name, timeout=30_000)
+        worker.join()
+    finally:
+        worker.stop()
+
+    assert set(heartbeats.ages() or {}) == {"sweep", "scheduler"}
 
 
 def test_one_that_failed_leaves_no_sign_of_life(heartbeats: MemoryHeartbeats) -> None:

@@ -51,6 +51,16 @@ def test_nobody_was_seen_at_first(case: Case) -> None:
     assert case.heartbeats.ages() == {}
 
 
+def test_several_parts_may_be_told_at_once(case: Case) -> None:
+    case.heartbeats.beat("worker", "send.alpha", "send.alpha.high")
+
+    assert seconds(case.heartbeats.ages()) == {
+        "worker": 0,
+        "send.alpha": 0,
+        "send.alpha.high": 0,
+    }
+
+
 def test_each_part_has_its_own_age(case: Case) -> None:
     case.heartbeats.beat("worker")
     case.let_pass(timedelta(seconds=100))

@@ -1,5 +1,6 @@
 """What the inspector sees of real servers, and of none."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,13 @@ import redis
 from pymongo.database import Database
 
 from postroom.adapters.inspection import ServerInspector
-from postroom.adapters.mongo_store import INDEXES, MongoStore
+from postroom.adapters.mongo_store import (
+    INDEXES,
+    MongoStore,
+    connect,
+    database_of,
+    durable,
+)
 from postroom.cli.embedded import free_port
 from tests.builders import seconds
 from tests.servers import a_mongodb
@@ -53,6 +60,8 @@ def test_a_prepared_mongodb_is_seen_whole(
 
     assert facts is not None
     assert facts.writable
+    assert facts.durable
+    assert facts.transactions
     assert facts.version[0].isdigit()
     assert facts.missing_indexes == ()
     assert abs(facts.offset) < seconds(60)
@@ -92,6 +101,68 @@ def test_a_mongodb_that_refuses_writes_is_seen(tmp_path: Path) -> None:
 
     assert facts is not None
     assert not facts.writable
+    assert not facts.transactions
+
+
+def test_a_mongodb_without_transactions_is_seen(tmp_path: Path) -> None:
+    fault = {"failCommands": ["commitTransaction"], "errorCode": 20}
+    with (
+        a_mongodb(tmp_path, test_commands=True) as server,
+        connect(server.url) as client,
+    ):
+        client.admin.command(
+            {"configureFailPoint": "failCommand", "mode": "alwaysOn", "data": fault}
+        )
+
+        facts = ServerInspector(client["postroom"], redis.Redis()).store()
+
+    assert facts is not None
+    assert facts.writable
+    assert not facts.transactions
+
+
+@pytest.mark.parametrize("weak", ["w=0", "w=1", "journal=false", "w=1&wtimeoutMS=1"])
+def test_a_uri_cannot_weaken_what_a_write_waits_for(
+    mongo_database_uri: str, weak: str
+) -> None:
+    joint = "&" if "?" in mongo_database_uri else "?"
+    with connect(f"{mongo_database_uri}{joint}{weak}") as client:
+        facts = ServerInspector(database_of(client), redis.Redis()).store()
+        options = durable(database_of(client)).write_concern.document
+
+    assert facts is not None
+    assert facts.durable
+    assert options == {"w": "majority", "j": True}
+
+
+@pytest.mark.parametrize(
+    "weak", [{"w": 1}, {"w": "majority"}, {"w": 1, "journal": True}]
+)
+def test_a_connection_whose_writes_wait_for_less_is_seen(
+    mongo_database_uri: str, weak: dict[str, Any]
+) -> None:
+    with pymongo.MongoClient[dict[str, Any]](mongo_database_uri, **weak) as client:
+        facts = ServerInspector(database_of(client), redis.Redis()).store()
+
+    assert facts is not None
+    assert not facts.durable
+
+
+def test_a_server_that_never_answers_is_given_up_in_time(tmp_path: Path) -> None:
+    server = a_mongodb(tmp_path)
+    with server, connect(server.url) as client:
+        server.pause()
+        began = time.monotonic()
+
+        facts = ServerInspector(client["postroom"], redis.Redis()).store(
+            patience=seconds(1)
+        )
+
+        took_s = time.monotonic() - began
+        server.resume()
+
+    assert facts is None
+    assert took_s < 10
 
 
 def test_a_redis_as_we_start_it_is_sound(inspector: ServerInspector) -> None:

@@ -18,15 +18,15 @@ from redis.exceptions import RedisError
 from postroom.adapters.redis_clients import (
     breaker_client,
     broker_client,
-    check_eviction,
     hints_client,
+    looks_client,
 )
 from postroom.adapters.settings import Settings
 from tests.servers import a_redis
 
 ClientOf = Callable[[Settings], redis.Redis]
 
-CLIENTS = [broker_client, hints_client, breaker_client]
+CLIENTS = [broker_client, hints_client, breaker_client, looks_client]
 
 
 def settings_for(url: str, **more: str) -> Settings:
@@ -79,7 +79,7 @@ def test_a_full_pool_makes_others_wait_and_then_fails(redis_url: str) -> None:
         assert client.ping()
 
 
-@pytest.mark.parametrize("client_of", [hints_client, breaker_client])
+@pytest.mark.parametrize("client_of", [hints_client, breaker_client, looks_client])
 def test_a_server_that_never_answers_is_given_up_soon_and_asked_once(
     client_of: ClientOf,
 ) -> None:
@@ -117,34 +117,6 @@ def test_a_connection_that_died_in_the_pool_costs_no_command(tmp_path: Path) -> 
         server.restart()
 
         assert client.ping()
-
-
-@pytest.mark.parametrize(
-    "policy", ["allkeys-lru", "allkeys-random", "volatile-lru", "volatile-ttl"]
-)
-def test_a_policy_that_evicts_is_told(tmp_path: Path, policy: str) -> None:
-    with a_redis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
-        client.config_set("maxmemory-policy", policy)
-
-        fault = check_eviction(client)
-
-    assert fault is not None
-    assert f"has maxmemory-policy {policy}, expected noeviction" in fault
-
-
-def test_noeviction_is_fine(tmp_path: Path) -> None:
-    with a_redis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
-        client.config_set("maxmemory-policy", "noeviction")
-
-        assert check_eviction(client) is None
-
-
-def test_a_redis_that_is_away_does_not_keep_anybody_from_starting() -> None:
-    with a_listener() as listener:
-        url = f"redis://{address_of(listener)}"
-
-    with breaker_client(settings_for(url)) as client:
-        assert check_eviction(client) is None
 
 
 @pytest.fixture

@@ -338,7 +338,7 @@ def test_all_faults_are_told_at_once() -> None:
             "POSTROOM_ENV": "production",
             "PORT": "x",
             "POSTROOM_PROVIDERS": "sendgrid,what=ever,two=mailgun",
-            "POSTROOM_LEASE_S": "39",
+            "POSTROOM_LEASE_S": "15.9",
             "POSTROOM_RETRY_MAX_S": "1",
             "POSTROOM_TWO_API_URL": "ftp://x",
         }
@@ -371,15 +371,27 @@ def test_production_refuses_to_start_without_a_key_for_clients() -> None:
     assert fault.startswith("POSTROOM_API_KEY: got nothing")
 
 
-def test_production_refuses_a_lease_that_a_slow_call_outlives() -> None:
-    small = {"POSTROOM_LEASE_S": "39", "POSTROOM_PROVIDER_TIMEOUT_S": "15"}
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("?w=1", ["w=1"]),
+        ("?w=0&journal=false&retryWrites=true", ["w=0", "journal=false"]),
+        ("?W=2;readPreference=secondaryPreferred", ["W=2", "readPreference="]),
+        ("?wTimeoutMS=1&readConcernLevel=local", ["wTimeoutMS=1", "readConcernLevel="]),
+        ("?w=majority&journal=true&readPreference=primary&j=true&wtimeoutMS=0", []),
+        ("", []),
+    ],
+)
+def test_what_a_uri_asks_for_in_vain_is_warned_of(
+    options: str, told: list[str]
+) -> None:
+    uri = f"mongodb://db.example/mail{options}"
 
-    (fault,) = faults_of({**PRODUCTION, **small})
-    in_development = Settings.from_env(small)
+    warnings = Settings.from_env({"MONGODB_URI": uri}).warnings
 
-    assert fault.startswith("POSTROOM_LEASE_S: got '39', expected")
-    assert "at least 40" in fault
-    assert any("POSTROOM_LEASE_S" in warning for warning in in_development.warnings)
+    of_uri = [w for w in warnings if w.startswith("MONGODB_URI says ")]
+    assert len(of_uri) == len(told)
+    assert all(word in w for word, w in zip(told, of_uri, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -408,12 +420,6 @@ def test_a_body_may_be_kept_as_long_as_its_record() -> None:
     policy = Settings.from_env(same).policy
 
     assert policy.keep_body == policy.keep_email == timedelta(days=7)
-
-
-def test_production_takes_a_lease_of_just_enough() -> None:
-    settings = Settings.from_env({**PRODUCTION, "POSTROOM_LEASE_S": "40"})
-
-    assert settings.policy.lease == timedelta(seconds=40)
 
 
 def test_test_stacks_may_use_small_values() -> None:

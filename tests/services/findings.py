@@ -1,18 +1,25 @@
 """What the doctor's tests share: sound servers, and a board that nobody else hears."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 from postroom.adapters.memory_board import MemoryBreakerBoard
-from postroom.domain.inspection import RedisFacts, StoreFacts
+from postroom.domain.check import Check, Result
+from postroom.domain.hint import provider_of
+from postroom.domain.inspection import PATIENT, Premises, RedisFacts, StoreFacts
+from postroom.domain.policy import Policy
 from postroom.domain.ports import BreakerView
-from postroom.services.checkup import Check, Result
-from tests.builders import seconds
+from postroom.services.self_check import SelfCheck
+from tests.builders import ALPHA, BETA, seconds
 from tests.simulation import Simulation
 
 MONGODB = StoreFacts(
     version="7.0.14",
     writable=True,
+    durable=True,
     replica_set="rs0",
+    transactions=True,
     missing_indexes=(),
     offset=seconds(0.3),
 )
@@ -23,6 +30,59 @@ REDIS = RedisFacts(
     memory_used=None,
     is_replica=False,
 )
+
+
+@dataclass
+class Given:
+    """Implements ``Inspector``: two servers that are as they are given."""
+
+    mongodb: StoreFacts | None = MONGODB
+    queue: RedisFacts | None = REDIS
+    patience: timedelta | None = None
+
+    def store(self, *, patience: timedelta = PATIENT) -> StoreFacts | None:
+        self.patience = patience
+        return self.mongodb
+
+    def redis(self) -> RedisFacts | None:
+        return self.queue
+
+
+@dataclass
+class Queues:
+    """Implements ``SendQueues`` over a few numbers."""
+
+    messages: dict[str, int] | None = field(default_factory=dict)
+
+    def backlog(self) -> Mapping[str, int] | None:
+        return self.messages
+
+    def clear(self, provider: str) -> int | None:
+        if self.messages is None:
+            return None
+        theirs = [queue for queue in self.messages if provider_of(queue) == provider]
+        return sum(self.messages.pop(queue) for queue in theirs)
+
+
+def a_self_check(
+    inspector: Given | None = None,
+    queues: Queues | None = None,
+    *,
+    policy: Policy | None = None,
+    production: bool = True,
+    warnings: tuple[str, ...] = (),
+) -> SelfCheck:
+    """Give one of two sound servers, with the providers alpha and beta."""
+    return SelfCheck(
+        Premises(
+            inspector=inspector or Given(),
+            queues=queues or Queues(),
+            policy=policy or Policy(),
+            production=production,
+            providers=(ALPHA, BETA),
+            warnings=warnings,
+        )
+    )
 
 
 def results(checks: Iterable[Check]) -> dict[str, str]:

@@ -1,90 +1,77 @@
 """What is fine, what is doubtful and what is wrong, one line a rule."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from postroom.domain.archive import Counts
+from postroom.domain.check import Result
 from postroom.domain.email import State
-from postroom.domain.inspection import RedisFacts, StoreFacts
 from postroom.domain.ports import BreakerView
 from postroom.domain.routing import BreakerState, Health
 from postroom.services import checkup
-from postroom.services.checkup import Result
 from postroom.services.ready import OLDEST_BEAT
-from tests.builders import ALPHA, NOW, an_email, an_open_breaker, at, seconds
-from tests.services.findings import MONGODB, REDIS, not_fine, results
-
-
-def test_a_sound_mongodb_is_fine() -> None:
-    assert not_fine(checkup.of_store(MONGODB)) == {}
-
-
-@pytest.mark.parametrize(
-    ("facts", "expected"),
-    [
-        (None, {"mongodb": "fail"}),
-        (replace(MONGODB, writable=False), {"mongodb": "fail"}),
-        (replace(MONGODB, version="5.0.1"), {"mongodb.version": "warn"}),
-        (replace(MONGODB, version="strange"), {"mongodb.version": "warn"}),
-        (replace(MONGODB, replica_set=None), {"mongodb.replica_set": "warn"}),
-        (replace(MONGODB, missing_indexes=("due",)), {"mongodb.indexes": "fail"}),
-        (replace(MONGODB, offset=seconds(5)), {}),
-        (replace(MONGODB, offset=seconds(5.1)), {"clock": "warn"}),
-        (replace(MONGODB, offset=seconds(-120)), {"clock": "warn"}),
-    ],
-)
-def test_a_mongodb_that_is_not(
-    facts: StoreFacts | None, expected: dict[str, str]
-) -> None:
-    assert not_fine(checkup.of_store(facts)) == expected
-
-
-@pytest.mark.parametrize(
-    ("offset", "told"), [(120, "120 s ahead of"), (-120, "120 s behind")]
-)
-def test_a_wrong_clock_says_which_way(offset: float, told: str) -> None:
-    facts = replace(MONGODB, offset=seconds(offset))
-
-    (clock,) = (c for c in checkup.of_store(facts) if c.name == "clock")
-
-    assert told in clock.found
-
-
-def test_a_sound_redis_is_fine() -> None:
-    assert not_fine(checkup.of_redis(REDIS)) == {}
-    assert not_fine(checkup.of_redis(replace(REDIS, memory_used=0.9))) == {}
-
-
-@pytest.mark.parametrize(
-    ("facts", "expected"),
-    [
-        (None, {"redis": "fail"}),
-        (replace(REDIS, is_replica=True), {"redis": "fail"}),
-        (replace(REDIS, version="6.2.0"), {"redis.version": "warn"}),
-        (replace(REDIS, eviction_policy="allkeys-lru"), {"redis.eviction": "fail"}),
-        (replace(REDIS, eviction_policy=None), {"redis.eviction": "warn"}),
-        (replace(REDIS, append_only=False), {"redis.persistence": "warn"}),
-        (replace(REDIS, append_only=None), {"redis.persistence": "warn"}),
-        (replace(REDIS, memory_used=0.91), {"redis.memory": "warn"}),
-    ],
-)
-def test_a_redis_that_is_not(
-    facts: RedisFacts | None, expected: dict[str, str]
-) -> None:
-    assert not_fine(checkup.of_redis(facts)) == expected
+from tests.builders import ALPHA, BETA, NOW, an_email, an_open_breaker, at, seconds
+from tests.services.findings import not_fine
 
 
 @pytest.mark.parametrize("part", OLDEST_BEAT)
 def test_a_silent_process_is_named(part: str) -> None:
-    fresh = dict.fromkeys(OLDEST_BEAT, seconds(1))
+    fresh = dict.fromkeys((*OLDEST_BEAT, "scheduler"), seconds(1))
     late = fresh | {part: OLDEST_BEAT[part] + seconds(1)}
     never = {name: age for name, age in fresh.items() if name != part}
 
     assert not_fine(checkup.of_beats(fresh)) == {}
     assert not_fine(checkup.of_beats(late)) == {part: "fail"}
     assert not_fine(checkup.of_beats(never)) == {part: "fail"}
+
+
+def test_a_silent_scheduler_is_a_warning_the_router_sweeps_too() -> None:
+    fresh = dict.fromkeys((*OLDEST_BEAT, "scheduler"), seconds(150))
+
+    assert not_fine(checkup.of_beats(fresh | {"scheduler": seconds(151)})) == {
+        "worker": "fail",
+        "router": "fail",
+        "scheduler": "warn",
+    }
+
+
+def of_queues(
+    backlog: dict[str, int], ages: dict[str, timedelta] | None
+) -> list[tuple[str, str, str]]:
+    checks = checkup.of_queues(backlog, providers=(ALPHA, BETA), ages=ages)
+    return [(check.name, check.result.value, check.found) for check in checks]
+
+
+def test_messages_for_a_provider_that_is_gone_are_counted() -> None:
+    backlog = {"send.old": 10, "send.old.low": 2, "send.alpha": 1}
+
+    assert of_queues(backlog, None) == [
+        ("queue.send.alpha", "ok", "1 message"),
+        ("queue.send.old", "warn", "12 messages, no provider of that name"),
+    ]
+
+
+def test_of_a_provider_that_is_gone_the_advice_names_the_verb() -> None:
+    (check,) = checkup.of_queues({"send.old": 1}, providers=(), ages={})
+
+    assert "postroom providers forget old" in check.do
+
+
+def test_a_queue_that_no_worker_serves_is_named() -> None:
+    backlog = {"send.alpha": 3, "send.alpha.high": 2, "send.beta": 4}
+    ages = {"send.alpha": seconds(60), "send.beta": seconds(61)}
+
+    assert of_queues(backlog, ages) == [
+        ("queue.send.alpha", "warn", "2 messages, no worker serves send.alpha.high"),
+        ("queue.send.beta", "warn", "4 messages, no worker serves send.beta"),
+    ]
+
+
+def test_a_queue_that_is_served_is_fine() -> None:
+    assert of_queues({"send.alpha": 3}, {"send.alpha": seconds(9)}) == [
+        ("queue.send.alpha", "ok", "3 messages")
+    ]
 
 
 def view(**health: object) -> BreakerView:
@@ -165,11 +152,6 @@ def test_dead_letters_of_the_last_day_are_news() -> None:
 
     assert (news.result, old.result) == (Result.WARN, Result.OK)
     assert old.found == "0 of the last day, 9 in all"
-
-
-def test_warnings_of_the_settings_are_passed_on() -> None:
-    assert results(checkup.of_settings([])) == {"settings": "ok"}
-    assert [c.found for c in checkup.of_settings(["a", "b"])] == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The doctor asks only what can answer, and never raises."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -8,42 +8,29 @@ import pytest
 from postroom.adapters.heartbeats import MemoryHeartbeats
 from postroom.adapters.memory_archive import MemoryArchive
 from postroom.domain.archive import Counts
+from postroom.domain.check import Check
 from postroom.domain.email import State
 from postroom.domain.errors import ClockUnsureError, SearchTimeoutError
-from postroom.domain.inspection import RedisFacts, StoreFacts
-from postroom.services.checkup import Check
 from postroom.services.doctor import Doctor
 from postroom.services.ready import OLDEST_BEAT
 from tests.builders import ALPHA, a_held_email, an_email, at, seconds
 from tests.services.findings import (
-    MONGODB,
-    REDIS,
+    Given,
+    Queues,
     a_lonely_board,
+    a_self_check,
     not_fine,
     results,
 )
 from tests.simulation import Simulation
 
 
-@dataclass
-class Given:
-    mongodb: StoreFacts | None = MONGODB
-    queue: RedisFacts | None = REDIS
-
-    def store(self) -> StoreFacts | None:
-        return self.mongodb
-
-    def redis(self) -> RedisFacts | None:
-        return self.queue
-
-
 @pytest.fixture
 def doctor(world: Simulation) -> Doctor:
     beats = MemoryHeartbeats(world.clock)
-    for part in OLDEST_BEAT:
-        beats.beat(part)
+    beats.beat(*OLDEST_BEAT, "scheduler")
     return Doctor(
-        inspector=Given(),
+        self_check=a_self_check(),
         store=world.store,
         archive=MemoryArchive(world.store),
         panel=world.board,
@@ -87,14 +74,14 @@ def test_all_that_waits_for_somebody_is_found(
 
 
 def test_without_mongodb_no_email_is_asked_for(doctor: Doctor) -> None:
-    checks = replace(doctor, inspector=Given(mongodb=None))()
+    checks = replace(doctor, self_check=a_self_check(Given(mongodb=None)))()
 
     assert not_fine(checks) == {"mongodb": "fail"}
     assert not {"emails", "oldest_due"} & set(results(checks))
 
 
 def test_without_redis_no_process_is_blamed(doctor: Doctor) -> None:
-    checks = replace(doctor, inspector=Given(queue=None))()
+    checks = replace(doctor, self_check=a_self_check(Given(queue=None)))()
 
     assert not_fine(checks) == {"redis": "fail"}
     assert not {"worker", "provider.alpha"} & set(results(checks))
@@ -141,6 +128,18 @@ def test_mongodb_going_away_in_between_is_told(
 
 
 def test_what_the_settings_warn_of_comes_first(doctor: Doctor) -> None:
-    first, *_ = replace(doctor, warnings=["no key"])()
+    first, *_ = replace(doctor, self_check=a_self_check(warnings=("no key",)))()
 
     assert (first.name, first.found) == ("settings", "no key")
+
+
+def test_a_queue_of_nobody_is_found(doctor: Doctor) -> None:
+    old = a_self_check(queues=Queues({"send.old": 12}))
+
+    assert not_fine(replace(doctor, self_check=old)()) == {"queue.send.old": "warn"}
+
+
+def test_queues_that_cannot_be_read_are_left_out(doctor: Doctor) -> None:
+    away = a_self_check(queues=Queues(None))
+
+    assert not_fine(replace(doctor, self_check=away)()) == {}

@@ -1,6 +1,7 @@
 """Orders to the breakers, and what becomes of parked mail by them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from postroom.adapters.memory_board import MemoryBreakerBoard
 from postroom.domain.email import State, WaitingFor
 from postroom.domain.errors import (
     BreakersAwayError,
+    InvalidValueError,
     StoreUnavailableError,
     UnknownProviderError,
 )
@@ -17,7 +19,7 @@ from postroom.domain.outcome import Accepted
 from postroom.domain.routing import BreakerState
 from postroom.services.providers import Providers
 from tests.builders import ALPHA, BETA, REFUSED_FOR_NOW, a_parked_email, seconds
-from tests.services.findings import a_lonely_board
+from tests.services.findings import Queues, a_lonely_board
 from tests.simulation import Simulation
 
 
@@ -26,6 +28,7 @@ def of(world: Simulation, *, board: MemoryBreakerBoard | None = None) -> Provide
         panel=board or world.board,
         archive=MemoryArchive(world.store),
         hints=world.hints,
+        queues=Queues(),
         names=tuple(world.providers),
     )
 
@@ -146,9 +149,35 @@ def test_a_store_that_is_away_hides_no_breaker(world: Simulation) -> None:
         panel=world.board,
         archive=Away(world.store),
         hints=world.hints,
+        queues=Queues(),
         names=(ALPHA, BETA),
     )
 
     assert [status.parked for status in providers()] == [None, None]
     assert asked == [ALPHA], "each further question would wait as long"
     assert providers.trip(BETA).parked is None
+
+
+def test_messages_of_a_provider_that_is_gone_are_forgotten_and_counted(
+    world: Simulation,
+) -> None:
+    queues = Queues({"send.old": 3, "send.old.low": 1, "send.alpha": 5})
+    providers = replace(of(world), queues=queues)
+
+    assert providers.forget("old") == 4
+    assert providers.forget("old") == 0
+    assert queues.messages == {"send.alpha": 5}
+
+
+def test_messages_of_a_configured_provider_stay(world: Simulation) -> None:
+    queues = Queues({"send.alpha": 5})
+
+    with pytest.raises(InvalidValueError, match="alpha is in POSTROOM_PROVIDERS"):
+        replace(of(world), queues=queues).forget(ALPHA)
+
+    assert queues.messages == {"send.alpha": 5}
+
+
+def test_nothing_is_forgotten_while_redis_is_away(world: Simulation) -> None:
+    with pytest.raises(BreakersAwayError):
+        replace(of(world), queues=Queues(None)).forget("old")
