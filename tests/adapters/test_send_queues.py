@@ -82,7 +82,7 @@ def test_what_is_in_hand_is_counted_and_what_is_dead_is_not(
 
     def hold(*_: object) -> NextStep:
         go.wait(PATIENCE_S)
-        return Dead()
+        return Dead(reason="refused")
 
     declare_send(broker, "old", hold, Policy())
     hints.send("old", a_hint())

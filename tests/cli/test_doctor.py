@@ -16,8 +16,7 @@ from tests.cli.desk import Desk, a_stored_email
 def whole(desk: Desk) -> Desk:
     """Give a service of which every process was seen just now."""
     beats = RedisHeartbeats(desk.redis)
-    for part in ("worker", "router", "sweep"):
-        beats.beat(part)
+    beats.beat("worker", "router", "sweep", "scheduler")
     sound = {
         "POSTROOM_API_KEY": "k" * 40,
         "POSTROOM_PROVIDERS": "mailgun",
@@ -92,6 +91,20 @@ def test_a_silent_process_fails_it(desk: Desk) -> None:
     assert found["worker"] == found["router"] == found["sweep"] == "fail"
 
 
+def test_a_redis_that_evicts_is_what_no_process_starts_on(whole: Desk) -> None:
+    whole.redis.config_set("maxmemory-policy", "volatile-ttl")
+    try:
+        doctor, init = whole.run("doctor", "--json"), whole.run("init")
+    finally:
+        whole.redis.config_set("maxmemory-policy", "noeviction")
+
+    document = json.loads(doctor.stdout)
+    assert (doctor.exit_code, document["result"]) == (1, "refuse")
+    assert checks(document)["redis.eviction"] == "refuse"
+    assert init.exit_code == 1
+    assert "refuses to start: redis.eviction: maxmemory-policy is vola" in init.output
+
+
 def test_wrong_settings_are_all_told(desk: Desk) -> None:
     wrong = {"POSTROOM_ENV": "moon", "POSTROOM_LEASE_S": "-1"}
     result = replace(desk, environ={**desk.environ, **wrong}).run("doctor", "--json")
@@ -100,3 +113,4 @@ def test_wrong_settings_are_all_told(desk: Desk) -> None:
     (first, second) = json.loads(result.stdout)["checks"]
     assert "POSTROOM_ENV" in first["found"]
     assert "POSTROOM_LEASE_S" in second["found"]
+    assert first["result"] == second["result"] == "refuse"

@@ -7,7 +7,7 @@ import pytest
 
 from postroom.adapters.settings import Settings
 from postroom.adapters.wiring import build
-from postroom.domain.hint import RECONCILE_QUEUE
+from postroom.domain.hint import RECONCILE_QUEUE, send_queue
 from postroom.domain.routing import BreakerState, Health
 from tests.builders import ALPHA, BETA, a_parked_email
 from tests.cli.desk import Desk
@@ -84,3 +84,28 @@ def test_an_unknown_provider_is_not_found(desk: Desk, order: str) -> None:
     assert (result.exit_code, result.stdout) == (4, "")
     assert "there is no provider 'gamma', only alpha, beta" in result.stderr
     assert not desk.redis.keys("*")
+
+
+def test_the_messages_of_a_provider_that_is_gone_are_thrown_away(desk: Desk) -> None:
+    for queue in ("send.old", "send.older", send_queue(ALPHA)):
+        desk.redis.hset(f"dramatiq:{queue}.msgs", "id", "message")
+
+    assert desk.json("providers", "forget", "old") == {
+        "object": "forgotten",
+        "name": "old",
+        "messages": 1,
+    }
+    assert desk.done("providers", "forget", "older").split() == [
+        "name",
+        "messages",
+        "older",
+        "1",
+    ]
+    assert desk.redis.keys("dramatiq:send.*") == [b"dramatiq:send.alpha.msgs"]
+
+
+def test_the_messages_of_a_configured_provider_are_not(desk: Desk) -> None:
+    result = desk.run("providers", "forget", ALPHA)
+
+    assert result.exit_code == 2
+    assert "alpha is in POSTROOM_PROVIDERS" in result.output
