@@ -10,6 +10,7 @@ import pytest
 from postroom.adapters.settings_table import TABLE, plain_account_variables
 from postroom.domain import interventions, lifecycle
 from postroom.domain.email import State
+from postroom.services import rules
 
 ROOT = Path(__file__).parent.parent
 CODE = ("domain", "services", "adapters", "actors", "http", "cli")
@@ -160,6 +161,23 @@ def test_the_index_has_every_decision() -> None:
     assert sorted(name for _, name in listed) == sorted(pages)
     assert all(name.startswith(number) for number, name in listed)
     assert len({number for number, _ in listed}) == len(listed)
+
+
+def test_the_table_of_self_checks_is_the_one_of_the_code() -> None:
+    text = (ROOT / "docs/operating.md").read_text("utf-8")
+
+    rows = list(_rows(text, "Self-checks"))
+
+    assert [tuple(row[:4]) for row in rows] == [
+        (
+            f"`{rule.name}`",
+            rule.looks_at,
+            f"`{rule.worst}`",
+            "start, doctor" if rule.at_start else "doctor",
+        )
+        for rule in rules.TABLE
+    ]
+    assert all(row[4] for row in rows)
 
 
 def test_the_table_of_log_events_is_complete() -> None:
