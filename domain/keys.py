@@ -31,7 +31,11 @@ class Key:
     def covers(self, attempt: Attempt, *, provider: str, now: datetime) -> bool:
         """Return whether a call with this key now repeats an earlier attempt."""
         same = attempt.provider == provider and attempt.key == self.value
-        return same and now <= self.until
+        return same and self.lives(now)
+
+    def lives(self, now: datetime) -> bool:
+        """Return whether a claim may still be made with this key."""
+        return now <= self.until
 
 
 def key_of(

@@ -138,11 +138,15 @@ class Attempt:
     def _claim(self, email: Email, provider: str, key: Key | None) -> Email | None:
         """Return the email as claimed, or ``None`` if it is not ours."""
         attempt_id = self.chance.attempt_id()
+        now = self.clock.now()
+        if key is not None and not key.lives(now):
+            # It was made before a long stop: what it repeats might now go twice.
+            return None
         change = claim(
             email,
             provider=provider,
             attempt_id=attempt_id,
-            now=self.clock.now(),
+            now=now,
             policy=self.policy,
             key=key,
         )

@@ -7,6 +7,7 @@ import pytest
 from postroom.domain.change import Change
 from postroom.domain.email import Delivery, State
 from postroom.domain.outcome import NotSent, Outcome
+from postroom.domain.ports import Denied, Permit
 from tests.builders import (
     ACCEPTED,
     ALPHA,
@@ -295,3 +296,24 @@ def test_who_has_gone_on_with_it_meanwhile_keeps_it(world: Simulation) -> None:
     world.run(seconds(120))
 
     assert world.email(email_id).state is State.CANCELLED
+
+
+@pytest.mark.parametrize("delivery", Delivery)
+def test_a_key_that_grew_too_old_before_the_claim_is_not_used(
+    world: Simulation, delivery: Delivery
+) -> None:
+    """The worker stands still between the permit and the claim, for a day."""
+    world.providers[ALPHA].answers(TIMED_OUT, ACCEPTED)
+    (email_id,) = world.post(delivery=delivery)
+    world.run(seconds(1))
+    permit = world.board.permit
+
+    def slow_permit(provider: str, *, probe: bool) -> Permit | Denied:
+        world.clock.advance(DAY)
+        return permit(provider, probe=probe)
+
+    world.board.permit = slow_permit  # type: ignore[method-assign]
+    world.step()
+
+    assert len(world.calls) == 1
+    assert world.email(email_id).state is State.QUEUED  # the sweep goes on with it
