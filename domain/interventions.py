@@ -129,10 +129,10 @@ def marked_sent(email: Email, *, now: datetime) -> Change:
     if not out:
         raise ForbiddenTransitionError("nothing of it can be out: retry it")
     reached = {i for a in email.attempts if a.id in out for i in a.recipients}
+    # With nobody left to try, it is the refused who turn out to have it.
+    wanting = reached.intersection(email.pending) or reached
     recipients = tuple(
-        replace(r, state=RecipientState.ACCEPTED, code=None)
-        if index in reached and r.state is RecipientState.PENDING
-        else r
+        replace(r, state=RecipientState.ACCEPTED, code=None) if index in wanting else r
         for index, r in enumerate(email.recipients)
     )
     change = sent(replace(email, recipients=recipients), now=now)

@@ -18,6 +18,7 @@ from tests.builders import (
     ACCEPTED,
     NOW,
     POLICY,
+    REFUSED_FOR_GOOD,
     REFUSED_FOR_NOW,
     TIMED_OUT,
     UNSURE_REFUSAL,
@@ -179,6 +180,17 @@ class TestMarkedSent:
         email = an_email(state, attempts=(an_attempt(TIMED_OUT),))
 
         assert marked_sent(email, now=NOW).after.state is State.SENT
+
+    def test_one_that_was_refused_after_it_went_out_is_no_dead_letter_any_more(
+        self,
+    ) -> None:
+        attempts = (an_attempt(TIMED_OUT), an_attempt(REFUSED_FOR_GOOD, no=2))
+        email = an_email(State.FAILED, attempts=attempts)
+
+        after = marked_sent(email, now=NOW).after
+
+        assert [r.state for r in after.recipients] == [RecipientState.ACCEPTED]
+        assert after.dead_at is None
 
     def test_whom_no_attempt_in_doubt_was_for_is_given_up(self) -> None:
         email = a_held_email(
