@@ -94,6 +94,9 @@ class Route:
                 return self._unbind(change, now=now)
         if is_expired(email, now=now, policy=self.policy):
             return self._fail(email, "expired", now=now)
+        if email.not_before is not None and email.not_before > now:
+            # Not failed either: by then somebody may be able to carry it.
+            return self._leave(email, wait=email.not_before - now)
         if choice.provider is None and choice.wait_until is None:
             return self._fail(email, _reason(choice), now=now, choice=choice)
         return self._park(email, choice, now=now)
@@ -117,8 +120,6 @@ class Route:
         return Done()
 
     def _park(self, email: Email, choice: Choice, *, now: datetime) -> NextStep:
-        if email.not_before is not None and email.not_before > now:
-            return self._leave(email, wait=email.not_before - now)
         # A provider that looked healthy but refused its permit three times is given
         # a moment too, and so is one that somebody else is probing: a wait of nothing
         # would bring the email straight back here.

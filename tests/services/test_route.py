@@ -252,6 +252,17 @@ class TestSchedule:
         assert world.email(ID).not_before == at(wait_s)
         assert hinted(world) == hints
 
+    def test_nor_does_it_fail_if_nobody_could_carry_it_by_now(
+        self, world: Simulation
+    ) -> None:
+        hint = self.scheduled(world, 40)
+        for name in (ALPHA, BETA):
+            world.board.remember_refused_sender(name, hint.routing.from_domain)
+
+        assert world.route(hint) == Done()
+        assert world.email(ID).state is State.SCHEDULED
+        assert hinted(world) == [("router", 40)]
+
     def test_in_its_time_it_is(self, world: Simulation) -> None:
         hint = self.scheduled(world, -1)
 
