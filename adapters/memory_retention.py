@@ -9,6 +9,7 @@ from datetime import datetime
 from ..domain.change import Change
 from ..domain.email import Email
 from ..domain.retention import without_bodies
+from .memory_books import MemoryLedger
 from .memory_store import MemoryStore
 
 
@@ -16,12 +17,14 @@ class MemoryRetention(MemoryStore):
     """Implements ``Retention``, and ``EmailStore`` as `MemoryStore` does.
 
     Attributes:
+        ledger: Its lines go with the records of their hours.
         payloads: When each payload was stored. Memory keeps an email in one piece, so
             there are only those that a test puts here.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.ledger = MemoryLedger()
         self.payloads: dict[str, datetime] = {}
 
     def final_before(self, instant: datetime, *, limit: int) -> Sequence[Email]:
@@ -45,6 +48,7 @@ class MemoryRetention(MemoryStore):
                 for email in self._emails.values()
                 if email.is_final and email.expires_at and email.expires_at <= now
             ]
+            self.ledger.forget(ids[:limit])
             for email_id in ids[:limit]:
                 del self._emails[email_id]
             return len(ids[:limit])

@@ -13,23 +13,18 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-import pymongo
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import ExecutionTimeout, NetworkTimeout, PyMongoError
 
 from ..domain.archive import Counts, DeadLetters, Found, Page, Query
 from ..domain.email import RecipientState, State
-from ..domain.errors import SearchTimeoutError, StoreUnavailableError
+from .mongo_search import within_time
 from .mongo_store import NO_CONTENT, Document, readable
 
 #: Bound on one search, in seconds; the server is told it too.
 SEARCH_S = 5.0
-
-#: Bound on the question whether a store that was too slow is there at all, in seconds.
-ANSWER_S = 1.0
 
 #: Ids begin with the time of the machine that accepted the email, `created_at` is the
 #: store's: a search by time trusts an id within this.
@@ -114,26 +109,7 @@ class MongoArchive:
         return self._within_time(lambda: list(self._emails.aggregate(pipeline)))
 
     def _within_time(self, search: Callable[[], T]) -> T:
-        try:
-            with pymongo.timeout(SEARCH_S):
-                return search()
-        except (ExecutionTimeout, NetworkTimeout) as ex:
-            # Not every server ends a search by itself when its time is over.
-            if isinstance(ex, NetworkTimeout) and not self._answers():
-                raise StoreUnavailableError("find: the store did not answer") from ex
-            raise SearchTimeoutError(
-                f"the search was not done in {SEARCH_S:g} s: ask for less"
-            ) from ex
-        except PyMongoError as ex:
-            raise StoreUnavailableError("find: the store did not answer") from ex
-
-    def _answers(self) -> bool:
-        try:
-            with pymongo.timeout(ANSWER_S):
-                self._emails.database.command("ping")
-        except PyMongoError:
-            return False
-        return True
+        return within_time(self._emails.database, SEARCH_S, search)
 
 
 def to_query(query: Query) -> dict[str, Any]:

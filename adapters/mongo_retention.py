@@ -18,6 +18,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from ..domain.change import Change
+from ..domain.conservation import hour_of
 from ..domain.email import FINAL_STATES, Email
 from ..domain.errors import StoreUnavailableError
 from .mongo_codec import LARGE_FIELDS, to_filter, to_update
@@ -38,12 +39,13 @@ _ERASED = dict.fromkeys((*LARGE_FIELDS, "payload"), "")
 
 
 class MongoRetention:
-    """Implements ``Retention`` over the collections of `MongoStore`."""
+    """Implements ``Retention`` over the collections of store and ledger."""
 
     def __init__(self, database: Database[Document]) -> None:
         database = durable(database)
         self._emails = database["emails"]
         self._payloads = database["payloads"]
+        self._ledger = database["ledger"]
         #: Where the walk over the payloads goes on; ``None`` at its beginning.
         self._walked_to: datetime | None = None
 
@@ -70,6 +72,8 @@ class MongoRetention:
             ids = [document["_id"] for document in found.limit(limit)]
             if not ids:
                 return 0
+            hours = sorted({hour_of(str(each)) for each in ids})
+            self._ledger.delete_many({"hour": {"$in": hours}})
             return self._emails.delete_many(
                 {"_id": {"$in": ids}, **query}
             ).deleted_count

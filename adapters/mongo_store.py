@@ -67,9 +67,15 @@ INDEXES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
         "dead": (("dead_at", 1),),
         "final": (("final_at", 1),),
         "expires": (("expires_at", 1),),
+        "untimed": (("created_at", 1),),
     },
     "payloads": {"age": (("at", 1), ("_id", 1))},
+    "ledger": {"hour": (("hour", 1),)},
 }
+
+#: Emails that nothing will look at by itself: held ones, and those that are astray. All
+#: others have one of these times, so this index costs none of them a write.
+UNTIMED: Mapping[str, None] = {"due_at": None, "final_at": None, "erased_at": None}
 
 #: Pause between two tries while the store is away, in seconds.
 _PAUSE_S = 0.2
@@ -127,11 +133,10 @@ class MongoStore:
         self._payloads: Collection[Document] = self._database["payloads"]
 
     def ensure_indexes(self) -> None:
-        """Create what the sweep, the release, operators and retention read by.
+        """Create what sweep, release, operators, retention and audit read by.
 
-        Safe to repeat, and while older processes run: it adds and never drops. Those
-        of the emails are sparse: an email stands in one only while it is what the
-        index is for.
+        Safe to repeat, and while older processes run: it adds and never drops. An
+        email stands in one only while it is what the index is for.
 
         Raises:
             StoreUnavailableError: The store did not take them.
@@ -139,10 +144,8 @@ class MongoStore:
         try:
             for collection, indexes in INDEXES.items():
                 for name, key in indexes.items():
-                    # An email lacks the field of an index that is not for it.
-                    sparse = collection == self._emails.name
                     self._database[collection].create_index(
-                        list(key), name=name, sparse=sparse
+                        list(key), name=name, **_options(collection, name)
                     )
         except PyMongoError as ex:
             raise StoreUnavailableError("the store did not take the indexes") from ex
@@ -292,6 +295,14 @@ def readable(documents: Iterable[Document]) -> Iterator[Email]:
                 email_id=str(document.get("_id")),
                 error=type(ex).__name__,
             )
+
+
+def _options(collection: str, index: str) -> dict[str, Any]:
+    """Return what keeps an index small."""
+    if index == "untimed":
+        return {"partialFilterExpression": UNTIMED}
+    # An email lacks the field of an index that is not for it.
+    return {"sparse": collection == "emails"}
 
 
 def _is_refusal(ex: PyMongoError) -> bool:

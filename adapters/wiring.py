@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from .heartbeats import RedisHeartbeats
 from .hints import RedisHints
 from .inspection import ServerInspector
 from .mongo_archive import MongoArchive
+from .mongo_books import MongoBooks
+from .mongo_ledger import MongoLedger
 from .mongo_retention import MongoRetention
 from .mongo_store import Document, MongoStore, connect, database_of
 from .providers.registry import build_providers
@@ -38,6 +41,9 @@ from .send_queues import RedisSendQueues
 from .settings import Environment, Settings
 
 log = structlog.get_logger()
+
+#: Bound on one of the few searches of an audit, in seconds: a scrape waits for them.
+AUDIT_SEARCH_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +61,8 @@ class Parts:
     settings: Settings
     store: MongoStore
     retention: Retention
+    ledger: MongoLedger
+    books: MongoBooks
     hints: Hints
     clock: Clock
     chance: Chance
@@ -83,6 +91,8 @@ def build(settings: Settings) -> Parts:
     client: MongoClient[Document] = connect(settings.mongodb_uri.reveal())
     closing.callback(client.close)
     database = database_of(client)
+    ledger = MongoLedger(database, writer=secrets.token_hex(8))
+    closing.callback(ledger.close)  # before the client is closed
     clock = ServerClock(client)
     closing.callback(clock.close)
     inbox = MongoInbox(database)
@@ -99,6 +109,8 @@ def build(settings: Settings) -> Parts:
         settings=settings,
         store=MongoStore(database),
         retention=MongoRetention(database),
+        ledger=ledger,
+        books=MongoBooks(database, bound_s=AUDIT_SEARCH_S),
         hints=RedisHints(hints_client),
         clock=clock,
         chance=SystemChance(),

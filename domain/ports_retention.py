@@ -38,7 +38,11 @@ class Retention(Protocol):
         ...
 
     def remove_expired(self, now: datetime, *, limit: int) -> int:
-        """Remove records whose ``expires_at`` has come, and return how many."""
+        """Remove records whose ``expires_at`` has come, and return how many.
+
+        The ledger's lines of the hours in which they were accepted go first: what is
+        removed on purpose must not seem to be missing.
+        """
         ...
 
     def remove_orphans(self, before: datetime, *, limit: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..domain.acceptance import NewEmail, accept, routing_of
@@ -17,6 +17,7 @@ from ..domain.errors import (
 from ..domain.hint import Hint
 from ..domain.policy import LONGEST_HINT_DELAY, Policy
 from ..domain.ports import Chance, Clock, EmailStore, Hints
+from ..domain.ports_conservation import Ledger, Uncounted
 from ..domain.routing import ProviderProfile, Standing, choose_provider
 
 
@@ -26,6 +27,9 @@ class Accept:
 
     When it returns the email is durable on a majority; whether the hint got through
     does not matter to that.
+
+    Attributes:
+        ledger: Counts what was accepted, so that a loss can be seen.
     """
 
     store: EmailStore
@@ -34,6 +38,7 @@ class Accept:
     chance: Chance
     profiles: Sequence[ProviderProfile]
     policy: Policy
+    ledger: Ledger = field(default_factory=Uncounted)
 
     def __call__(self, new: NewEmail) -> Email:
         """Store a new email and offer it to the router.
@@ -55,6 +60,7 @@ class Accept:
             policy=self.policy,
         )
         self.store.insert(email)
+        self.ledger.accepted(email.email_id)
         self._hint(email)
         return email
 
