@@ -19,6 +19,7 @@ from ..adapters.settings import Settings
 from ..adapters.wiring import Parts, build, tell
 from ..domain.email import Email
 from ..services import rules
+from ..services.audit import Audit
 from ..services.doctor import Doctor
 from ..services.find import Find
 from ..services.mark_sent import MarkSent
@@ -26,11 +27,14 @@ from ..services.providers import Providers
 from ..services.redrive import Redrive
 from ..services.replay import Replay
 from ..services.self_check import SelfCheck, start
-from . import dead_letters, doctor, emails, procfile, providers, sending
+from . import audit, dead_letters, doctor, emails, procfile, providers, sending
 from .errors import InputError, StackError
 from .exits import EPILOG, ExitCode, answering, stop
 from .operating import Operating, Session
 from .stack import Stack, stopped_by_signals
+
+#: Bound on one search of an audit that an operator waits for, in seconds.
+AUDIT_S = 30.0
 
 app = typer.Typer(
     help="Postroom: takes email over HTTP and gets it to a provider.",
@@ -122,6 +126,11 @@ def operating(
             heartbeats=parts.heartbeats,
             names=names,
         ),
+        audit=Audit(
+            books=parts.books.bounded(AUDIT_S),
+            clock=parts.clock,
+            policy=settings.policy,
+        ),
         clock=parts.clock,
     )
 
@@ -182,7 +191,7 @@ def stack_run(
         stop(str(ex), ExitCode.FAILED)
 
 
-for verbs in (sending.app, emails.app, doctor.app):
+for verbs in (sending.app, emails.app, doctor.app, audit.app):
     app.add_typer(verbs)
 for name, group, told in (
     ("dead-letters", dead_letters.app, "Emails that need a human."),

@@ -10,6 +10,7 @@ import typer
 
 from ..domain.email import Email
 from ..domain.ports import Clock
+from ..services.audit import Audit
 from ..services.doctor import Doctor
 from ..services.find import Find
 from ..services.mark_sent import MarkSent
@@ -40,6 +41,7 @@ class Operating:
     replay: Replay
     providers: Providers
     doctor: Doctor
+    audit: Audit
     clock: Clock
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 
@@ -33,6 +34,8 @@ def create() -> Application:
     settings = Settings.from_env(os.environ)  # noqa: TID251 - a composition root
     logs.configure(settings.env, secrets=settings.secrets)
     parts = build(settings)
+    # What was accepted and not yet written to the ledger is written then.
+    atexit.register(parts.close)
     try:
         start(SelfCheck(parts.premises), tell)
     except StartRefusedError as ex:
@@ -77,4 +80,5 @@ def accept_of(parts: Parts) -> Accept:
         chance=parts.chance,
         profiles=parts.profiles,
         policy=parts.settings.policy,
+        ledger=parts.ledger,
     )
