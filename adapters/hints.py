@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 import redis
+import structlog
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 
@@ -23,6 +24,8 @@ from ..domain.hint import (
 )
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 #: How long a failed hint keeps this process from trying Redis again, in seconds, so
 #: that an outage delays one request and not all of them.
@@ -103,7 +106,11 @@ class RedisHints:
         )
         delay_ms = round(delay / timedelta(milliseconds=1))
         wait = delay_ms if delay_ms > 0 else None
-        self._ask(lambda: self._broker.enqueue(message, delay=wait))
+        try:
+            self._ask(lambda: self._broker.enqueue(message, delay=wait))
+        except HintError:
+            log.info("hint.failed", queue=queue)
+            raise
 
     def _ask(self, what: Callable[[], T]) -> T:
         if time.monotonic() < self._away_until:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
 from ..domain.claiming import MayClaim, NotAny, NotThis, TooEarly, may_claim
 from ..domain.email import Email
@@ -34,6 +35,8 @@ from ..domain.ports import (
 from .health import Verdicts
 from .next_step import Again, Done, NextStep
 from .settle import Settle
+
+log = logging.getLogger(__name__)
 
 #: A result that says nothing of the provider.
 NEUTRAL = Report(success=None)
@@ -120,6 +123,7 @@ class Attempt:
             started = self.clock.monotonic()
             claimed = self._claim(email, permit.provider, key)
             if claimed is None:
+                log.info("claim.lost", extra=_told(email, permit.provider))
                 return Done()
             called = self.clock.monotonic()
             outcome = self._call(provider, built, waited_s=called - started)
@@ -128,9 +132,13 @@ class Attempt:
         finally:
             # An interrupt (a stop, a time limit) comes through here as neutral.
             self.verdicts.tell(permit, report)
+        attempt_id = claimed.attempts[-1].id
+        if any(d.attempt_id == attempt_id for d in claimed.possible_duplicates):
+            told = _told(claimed, permit.provider)
+            log.warning("email.possible_duplicate", extra=told)
         return self.settle(
             claimed,
-            attempt_id=claimed.attempts[-1].id,
+            attempt_id=attempt_id,
             outcome=outcome,
             latency=latency,
         )
@@ -192,3 +200,7 @@ class Attempt:
         except HintError:
             return Done()  # the sweep offers it again
         return Done()
+
+
+def _told(email: Email, provider: str) -> dict[str, Any]:
+    return {"email_id": email.email_id, "provider": provider}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ..domain.attempts import standing_of
+from ..domain.change import Change
 from ..domain.email import Email
 from ..domain.outcome import Outcome
 from ..domain.policy import Policy
@@ -69,7 +70,7 @@ class Settle:
             if change is None:
                 return self._follow(email, provider)
             if self.store.apply(change, patience=RECORD_PATIENCE):
-                _tell(change.after, attempt_id)
+                _tell(change, attempt_id)
                 return self._follow(change.after, provider)
             email = self.store.load(change.email_id)
         return Done()
@@ -109,8 +110,9 @@ def _is_near(verdict: Verdict | None) -> bool:
     return verdict is None or verdict.why is Why.BACKING_OFF
 
 
-def _tell(email: Email, attempt_id: str) -> None:
+def _tell(change: Change, attempt_id: str) -> None:
     """Log what came of an attempt, and what that made of the email."""
+    email = change.after
     (attempt,) = (a for a in email.attempts if a.id == attempt_id)
     log.info(
         "email.attempted",
@@ -126,3 +128,12 @@ def _tell(email: Email, attempt_id: str) -> None:
             "reason": email.reason,
         },
     )
+    if len(email.confirmed_duplicates) > len(change.before.confirmed_duplicates):
+        log.warning(
+            "email.confirmed_duplicate",
+            extra={
+                "email_id": email.email_id,
+                "attempt": attempt.no,
+                "provider": attempt.provider,
+            },
+        )

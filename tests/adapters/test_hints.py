@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import redis
+import structlog
 
 from postroom.adapters import hints as hints_module
 from postroom.adapters.hints import RedisHints
@@ -116,9 +117,13 @@ class TestAway:
             give(hints, "route")
             server.kill9()
 
-            with pytest.raises(HintError, match="did not answer"):
+            with (
+                structlog.testing.capture_logs() as logs,
+                pytest.raises(HintError, match="did not answer"),
+            ):
                 give(hints, "route")
 
+            assert [line["event"] for line in logs] == ["hint.failed"]
             server.start()
 
     def test_a_hanging_one_costs_one_hint_a_moment_and_the_others_nothing(

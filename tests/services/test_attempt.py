@@ -1,5 +1,6 @@
 """One attempt: the order of its steps is the protocol."""
 
+import logging
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -174,6 +175,19 @@ class TestPermit:
         assert world.attempt(ALPHA, hint) == Done()
         assert told == [Report(success=None)]
         assert calls(world) == 0
+
+    def test_a_lost_claim_is_logged(
+        self, world: Simulation, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        hint = stored(world)
+        rival(world)
+
+        with caplog.at_level(logging.INFO, logger="postroom.services.attempt"):
+            world.attempt(ALPHA, hint)
+
+        (record,) = caplog.records
+        assert record.getMessage() == "claim.lost"
+        assert vars(record)["provider"] == ALPHA
 
     @pytest.mark.parametrize("fault", [Crash, KeyError])
     def test_an_interrupt_or_a_bug_gives_the_permit_back_as_neutral(

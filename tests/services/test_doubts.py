@@ -28,7 +28,7 @@ HOUR = timedelta(hours=1)
 
 class TestCrash:
     def test_one_after_the_claim_is_sent_again_and_recorded(
-        self, world: Simulation
+        self, world: Simulation, caplog: pytest.LogCaptureFixture
     ) -> None:
         world.providers[ALPHA].answer = crash
         (email_id,) = world.post()
@@ -46,6 +46,8 @@ class TestCrash:
         assert first.outcome is OutcomeWord.UNKNOWN
         assert email.possible_duplicates[0].attempt_id == second.id
         assert email.possible_duplicates[0].earlier == (first.id,)
+        told = [r for r in caplog.records if r.msg == "email.possible_duplicate"]
+        assert len(told) == 1
 
     def test_one_that_must_not_go_out_twice_is_held(self, world: Simulation) -> None:
         world.providers[ALPHA].answer = crash

@@ -73,3 +73,17 @@ def test_the_store_away_is_told_to_the_actor(world: Simulation) -> None:
 
     with pytest.raises(StoreUnavailableError):
         world.reconcile(ID)
+
+
+def test_a_lapsed_attempt_is_logged_once(
+    world: Simulation, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not again when the wait after it is over."""
+    attempt = an_attempt(started_at=at(-60))
+    world.store.put(an_email(State.SENDING, due_at=at(0), attempts=(attempt,)))
+
+    world.reconcile(ID)
+
+    (record,) = caplog.records
+    assert record.getMessage() == "email.lapsed"
+    assert vars(record)["provider"] == attempt.provider

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from postroom.domain.change import Change
-from postroom.domain.email import Email, State
-from postroom.domain.outcome import Outcome, OutcomeWord
+from postroom.domain.email import Email, RecipientState, State
+from postroom.domain.outcome import Accepted, Outcome, OutcomeWord
 from postroom.services.next_step import Again, Done, NextStep
 from postroom.services.settle import RECORD_PATIENCE
 from tests.builders import (
@@ -19,6 +19,7 @@ from tests.builders import (
     NOT_SENT,
     REFUSED_FOR_NOW,
     TIMED_OUT,
+    a_recipient,
     an_attempt,
     an_email,
     at,
@@ -168,3 +169,27 @@ def test_what_came_of_an_attempt_is_logged_without_an_address(
     assert (told["email_id"], told["attempt"]) == (ID, 1)
     assert (told["outcome"], told["state"]) == ("accepted", "sent")
     assert "@" not in str(told)
+
+
+def test_a_confirmed_duplicate_is_logged(
+    world: Simulation, caplog: pytest.LogCaptureFixture
+) -> None:
+    earlier = an_attempt(ACCEPTED)
+    email = an_email(
+        State.SENDING,
+        attempts=(earlier, an_attempt(no=2, provider=BETA)),
+        recipients=(a_recipient(state=RecipientState.ACCEPTED),),
+    )
+    world.store.put(email)
+
+    with caplog.at_level(logging.INFO, logger="postroom.services.settle"):
+        world.settle(
+            email,
+            attempt_id="attempt-2",
+            outcome=Accepted(provider_message_id="other"),
+            latency=seconds(1),
+        )
+
+    told = {record.getMessage(): vars(record) for record in caplog.records}
+    assert set(told) == {"email.attempted", "email.confirmed_duplicate"}
+    assert told["email.confirmed_duplicate"]["provider"] == BETA
