@@ -14,10 +14,13 @@ from datetime import timedelta
 from dramatiq import Middleware
 
 from ..adapters import logs
+from ..adapters.metrics_listener import listen
+from ..adapters.metrics_page import MetricsPage
 from ..adapters.settings import Settings
 from ..adapters.wiring import Parts, build, tell
 from ..domain.errors import SettingsError
 from ..services.attempt import Attempt
+from ..services.audit import Audit
 from ..services.health import Verdicts
 from ..services.offer import Offer
 from ..services.reconcile import Reconcile
@@ -59,6 +62,7 @@ def send() -> None:
     serving = Serving(parts.heartbeats)
     pulse.every(BEAT_EVERY, serving.beat)
     broker = _broker(parts, serving, pulse, ThreadShares(tuple(parts.providers)))
+    _show_metrics(parts)
     attempt = _attempt(parts)
     for name in parts.providers:
         declare_send(broker, name, attempt, parts.settings.policy)
@@ -70,6 +74,7 @@ def router() -> None:
     pulse = Pulse()
     pulse.every(BEAT_EVERY, _beat(parts, "router"))
     broker = _broker(parts, pulse)
+    _show_metrics(parts)
     _declare_router(broker, parts)
     sweep = declare_sweep(broker, _offer(parts), parts.heartbeats)
     pulse.every(parts.settings.sweep_every, sweep)
@@ -100,6 +105,16 @@ def _parts(*, queues: bool = False) -> Parts:
 def _broker(parts: Parts, *middleware: Middleware) -> SteadyBroker:
     ours = [GracefulStop(), SecondChance(), *middleware]
     return build_broker(parts.broker_client, ours)
+
+
+def _show_metrics(parts: Parts) -> None:
+    """Answer `/metrics`, if there is a port for it."""
+    settings = parts.settings
+    if settings.metrics_port is None:
+        return
+    audit = Audit(books=parts.books, clock=parts.clock, policy=settings.policy)
+    page = MetricsPage(audit, parts.breakers)
+    listen(settings.metrics_port, page, key=settings.metrics_key)
 
 
 def _beat(parts: Parts, part: str) -> Callable[[], None]:

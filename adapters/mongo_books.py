@@ -22,6 +22,7 @@ from ..domain.conservation import (
     start_of_hour,
 )
 from ..domain.email import CLAIMABLE, FINAL_STATES, State
+from ..domain.interventions import MARKED_SENT
 from ..domain.outcome import OutcomeWord
 from .mongo_search import within_time
 from .mongo_store import UNTIMED, Document, durable
@@ -56,6 +57,8 @@ CONTRADICTIONS: Mapping[Contradiction, Mapping[str, Any]] = {
     Contradiction.SENT_WITHOUT_ACCEPTANCE: {
         "state": State.SENT.value,
         "attempts.outcome": {"$ne": OutcomeWord.ACCEPTED.value},
+        "reason": {"$ne": MARKED_SENT},
+        "redrives": {"$in": [None, 0]},
     },
 }
 

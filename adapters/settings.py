@@ -87,6 +87,8 @@ class Settings:
     Attributes:
         redis_max_connections: Bound on the pool of each Redis client, or ``None``.
         api_key: The one bearer key, or ``None`` in development: no authentication.
+        metrics_key: What opens the metrics and nothing else, or ``None``.
+        metrics_port: The first port for the metrics of workers, or ``None``.
         providers: In order of preference, at least one.
         cors_origins: ``*`` or origins; empty for no CORS at all.
         provider_proxy: May hold a password, so it is not in the ``repr``.
@@ -102,6 +104,8 @@ class Settings:
     redis_max_connections: int | None
     api_key: Secret | None
     default_from: Address | None
+    metrics_key: Secret | None
+    metrics_port: int | None
     providers: tuple[ProviderSettings, ...]
     policy: Policy
     breaker: BreakerSettings
@@ -136,6 +140,8 @@ class Settings:
             redis_max_connections=reading.optional(table.REDIS_MAX_CONNECTIONS),
             api_key=_api_key(reading, env),
             default_from=reading.optional(table.DEFAULT_FROM),
+            metrics_key=reading.optional(table.METRICS_KEY),
+            metrics_port=reading.optional(table.METRICS_PORT),
             providers=read_providers(reading, table.PROVIDERS),
             policy=_policy(reading),
             breaker=_breaker(reading),
@@ -175,8 +181,7 @@ class Settings:
                     pass
                 case _:
                     assert_never(provider)
-        if self.api_key is not None:
-            keys.append(self.api_key)
+        keys += [key for key in (self.api_key, self.metrics_key) if key is not None]
         for uri in uris:
             if password := urlsplit(uri.reveal()).password:
                 keys += [Secret(password), Secret(unquote(password))]

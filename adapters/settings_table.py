@@ -103,6 +103,18 @@ API_KEY = _variable(
     meaning="The key that clients send as `Authorization: Bearer ...`. Needed in "
     "production; without it anybody who reaches the port can send.",
 )
+METRICS_KEY = _variable(
+    "POSTROOM_METRICS_KEY",
+    KEY,
+    meaning="A key that opens `/metrics` and nothing else, for Prometheus. Absent: the "
+    "API's key does.",
+)
+METRICS_PORT = _variable(
+    "POSTROOM_METRICS_PORT",
+    whole(1, 65_535),
+    meaning="Where `worker` and `router` show `/metrics`: each process on the first "
+    "free port from here on. Absent: they do not.",
+)
 PROVIDERS = _variable(
     "POSTROOM_PROVIDERS",
     PROVIDER_ITEMS,

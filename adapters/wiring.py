@@ -22,7 +22,7 @@ from ..domain.ports import (
     Provider,
 )
 from ..domain.ports_retention import Retention
-from ..domain.routing import ProviderProfile
+from ..domain.routing import BreakerState, ProviderProfile
 from . import redis_clients
 from .breaker_board import RedisBreakerBoard
 from .chance import SystemChance
@@ -78,6 +78,10 @@ class Parts:
     def close(self) -> None:
         """Close all connections: for a command, which ends before its process may."""
         self.closing.close()
+
+    def breakers(self) -> Mapping[str, BreakerState]:
+        """Return the state of each provider's breaker, read now."""
+        return {name: self.board.view(name).health.state for name in self.providers}
 
     @property
     def profiles(self) -> tuple[ProviderProfile, ...]:

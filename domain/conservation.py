@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from .email import CLAIMABLE, Email, State
+from .interventions import MARKED_SENT
 from .outcome import OutcomeWord
 
 #: What the accounts are kept by.
@@ -42,7 +43,7 @@ class Contradiction(StrEnum):
     NEVER_CLAIMABLE = "never_claimable"
     #: Somebody has it in hand, and no attempt says who.
     SENDING_WITHOUT_ATTEMPT = "sending_without_attempt"
-    #: It is sent, and no provider accepted it.
+    #: It is sent, no provider accepted it, and no operator had a hand in it.
     SENT_WITHOUT_ACCEPTANCE = "sent_without_acceptance"
 
 
@@ -178,13 +179,19 @@ def contradiction_of(email: Email) -> Contradiction | None:
         return Contradiction.NEVER_CLAIMABLE
     if email.state is State.SENDING and not email.attempts:
         return Contradiction.SENDING_WITHOUT_ATTEMPT
-    if email.state is State.SENT and not _was_accepted(email):
+    if email.state is State.SENT and not _has_reason_to_be_sent(email):
         return Contradiction.SENT_WITHOUT_ACCEPTANCE
     return None
 
 
-def _was_accepted(email: Email) -> bool:
-    return any(a.outcome is OutcomeWord.ACCEPTED for a in email.attempts)
+def _has_reason_to_be_sent(email: Email) -> bool:
+    """Whether a provider accepted it, or an operator said that one has.
+
+    After a redrive nothing tells that word from before it any more.
+    """
+    if any(a.outcome is OutcomeWord.ACCEPTED for a in email.attempts):
+        return True
+    return email.reason == MARKED_SENT or email.redrives > 0
 
 
 def accounts_of(

@@ -17,6 +17,7 @@ from .auth import Auth
 from .docs import Asset, Description, Page, ToDocs
 from .emails import EmailCollection, EmailItem
 from .health import Health, Readiness
+from .metrics import Metrics, MetricsPage
 from .middleware import Compression, Cors, RequestLog, SecurityHeaders, Stopping
 from .openapi import document
 from .options import Options
@@ -31,6 +32,7 @@ class Services:
 
     Attributes:
         inbox: What the sandbox provider sent; ``None`` leaves its page out.
+        metrics: All metrics as text, with its content type.
     """
 
     accept: Accept
@@ -38,6 +40,7 @@ class Services:
     ready: Ready
     inbox: Inbox | None
     clock: Clock
+    metrics: MetricsPage
 
 
 def create_app(services: Services, options: Options) -> Application:
@@ -58,7 +61,7 @@ def _middleware(options: Options) -> Iterator[Any]:
         yield Cors(options.cors_origins)
     yield Compression()
     yield Stopping()
-    yield Auth(options.api_key)
+    yield Auth(options.api_key, metrics_key=options.metrics_key)
 
 
 def _routes(services: Services, options: Options) -> Iterator[tuple[str, object]]:
@@ -71,6 +74,7 @@ def _routes(services: Services, options: Options) -> Iterator[tuple[str, object]
 
     yield "/health", Health()
     yield "/ready", Readiness(services.ready)
+    yield "/metrics", Metrics(services.metrics)
 
     description = Description(document(options))
     docs = Page()

@@ -24,11 +24,15 @@ def digest(key: str) -> bytes:
 class Auth:
     """Middleware that lets nobody in without the key.
 
-    Every route is closed unless its resource says ``is_open = True``.
+    Every route is closed unless its resource says ``is_open = True``. One that says
+    ``for_monitors = True`` is opened by the monitors' key too.
     """
 
-    def __init__(self, api_key: bytes | None) -> None:
+    def __init__(
+        self, api_key: bytes | None, *, metrics_key: bytes | None = None
+    ) -> None:
         self._api_key = api_key
+        self._metrics_key = metrics_key
 
     def process_resource(
         self,
@@ -43,7 +47,8 @@ class Auth:
             ApiError: 401, there is no key or another one.
         """
         req.context.owner = OWNER
-        if self._api_key is None or getattr(resource, "is_open", False):
+        keys = self._keys(resource)
+        if not keys:
             return
         if req.method == "OPTIONS":
             return  # a browser asks before it may send the key
@@ -55,10 +60,20 @@ class Auth:
                 "an API key is needed: send Authorization: Bearer KEY",
                 headers=_CHALLENGE,
             )
-        if not hmac.compare_digest(digest(key.strip()), self._api_key):
+        given = digest(key.strip())
+        if not any(hmac.compare_digest(given, each) for each in keys):
             raise ApiError(
                 401,
                 "invalid_api_key",
                 "the API key is not valid",
                 headers=_CHALLENGE,
             )
+
+    def _keys(self, resource: object) -> list[bytes]:
+        """Return the keys that open a resource; none is needed if there are none."""
+        if getattr(resource, "is_open", False):
+            return []
+        keys = [self._api_key]
+        if getattr(resource, "for_monitors", False):
+            keys.append(self._metrics_key)
+        return [key for key in keys if key is not None]

@@ -69,12 +69,14 @@ def document(options: Options) -> bytes:
             {"name": "Service", "description": "For load balancers and monitors."},
         ],
     )
-    if options.api_key is not None:
+    if options.api_key is not None or options.metrics_key is not None:
         spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
+    if options.api_key is not None:
         spec.options["security"] = [{"key": []}]
     for name, schema in _schemas(options.limits).items():
         spec.components.schema(name, schema)
     _add_paths(spec)
+    spec.path("/metrics", operations={"get": _get_metrics(options)})
     return json.dumps(spec.to_dict(), indent=1).encode()
 
 
@@ -185,6 +187,21 @@ def _get_email(suffix: str) -> dict[str, Any]:
     operation["responses"] |= {
         "200": _answer("The email and its way.", EmailAnswer, EMAIL),
         "404": _error(404),
+    }
+    return operation
+
+
+def _get_metrics(options: Options) -> dict[str, Any]:
+    operation = _operation("metrics", "Show all metrics", "Service", open_=True)
+    del operation["security"]
+    if options.metrics_key is not None:
+        operation["security"] = [{"key": []}]
+    operation["responses"] = {
+        "200": {
+            "description": "What Prometheus reads, in the form that it asks for.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+        "401": _error(401),
     }
     return operation
 

@@ -46,6 +46,7 @@ class Options:
     Attributes:
         development: Whether the sandbox's inbox is shown.
         api_key: SHA-256 of the one bearer key; ``None`` switches authentication off.
+        metrics_key: The same of the key that opens the metrics and nothing else.
         default_from: The sender of emails that name none.
         cors_origins: Origins whose pages may call the API; ``*`` for all of them.
         limits: What one request may hold.
@@ -53,6 +54,7 @@ class Options:
 
     development: bool = False
     api_key: bytes | None = field(default=None, repr=False)
+    metrics_key: bytes | None = field(default=None, repr=False)
     default_from: Address | None = None
     cors_origins: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)

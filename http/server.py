@@ -7,11 +7,14 @@ there is an application.
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 
 from ..adapters import logs
 from ..adapters.settings import Settings
 from ..domain.errors import SettingsError
 from .draining import DrainingWorker, note_reload
+from .metrics import COUNTERS
 
 
 def _settings() -> Settings:
@@ -53,9 +56,25 @@ control_socket_disable = True
 accesslog = None
 
 
+#: Where the workers keep their counters, so that each can tell those of all.
+_counters: list[str] = []
+
+
 def on_starting(_arbiter: object) -> None:
-    """Let the master log like all our processes; its workers inherit it."""
+    """Let the master log like all our processes; its workers inherit it.
+
+    So they do the folder of the counters. It is a new one each time: what an earlier
+    run has counted is over.
+    """
     logs.configure(_read.env, secrets=_read.secrets)
+    _counters.append(tempfile.mkdtemp(prefix="postroom-counters-"))
+    os.environ[COUNTERS] = _counters[-1]  # noqa: TID251 - the library reads it there
+
+
+def on_exit(_arbiter: object) -> None:
+    """Take the counters away."""
+    for folder in _counters:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def on_reload(arbiter: object) -> None:

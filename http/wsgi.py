@@ -10,15 +10,18 @@ import structlog
 from gunicorn.arbiter import Arbiter
 
 from ..adapters import logs
+from ..adapters.metrics_page import MetricsPage
 from ..adapters.settings import Environment, Settings
 from ..adapters.wiring import Parts, build, tell
 from ..domain.errors import StartRefusedError
 from ..services.accept import Accept
+from ..services.audit import Audit
 from ..services.ready import Ready
 from ..services.self_check import SelfCheck, start
 from ..services.show import Show
 from .app import Application, Services, create_app
 from .auth import digest
+from .metrics import COUNTERS
 from .options import Limits, Options
 
 log = structlog.get_logger(__name__)
@@ -43,31 +46,40 @@ def create() -> Application:
         # On any other code gunicorn would try again for ever.
         raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
     options = options_of(settings)
+    folder = os.environ.get(COUNTERS)  # noqa: TID251 - as above
     if options.api_key is None:
         log.warning("http.auth_off", why="POSTROOM_API_KEY is not set")
-    return create_app(services_of(parts), options)
+    return create_app(services_of(parts, counters=folder), options)
 
 
 def options_of(settings: Settings) -> Options:
     """Return what the settings say about the HTTP side."""
-    key = settings.api_key
+    key, metrics_key = settings.api_key, settings.metrics_key
     return Options(
         development=settings.env is Environment.DEVELOPMENT,
         api_key=None if key is None else digest(key.reveal()),
+        metrics_key=None if metrics_key is None else digest(metrics_key.reveal()),
         default_from=settings.default_from,
         cors_origins=settings.cors_origins,
         limits=Limits(body_bytes=settings.max_body_bytes),
     )
 
 
-def services_of(parts: Parts) -> Services:
-    """Return the use cases over these parts."""
+def services_of(parts: Parts, *, counters: str | None = None) -> Services:
+    """Return the use cases over these parts.
+
+    Args:
+        parts: Of this process.
+        counters: The folder of the counters of all processes behind this port.
+    """
+    audit = Audit(books=parts.books, clock=parts.clock, policy=parts.settings.policy)
     return Services(
         accept=accept_of(parts),
         show=Show(store=parts.store),
         ready=Ready(store=parts.store, heartbeats=parts.heartbeats),
         inbox=parts.inbox,
         clock=parts.clock,
+        metrics=MetricsPage(audit, parts.breakers, folder=counters),
     )
 
 

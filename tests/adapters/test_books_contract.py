@@ -33,6 +33,7 @@ from postroom.domain.conservation import (
 )
 from postroom.domain.email import FINAL_STATES, Email, State
 from postroom.domain.errors import SearchTimeoutError, StoreUnavailableError
+from postroom.domain.interventions import MARKED_SENT
 from postroom.domain.ports import EmailStore
 from postroom.domain.ports_conservation import Books, Ledger, Uncounted
 from postroom.domain.ports_retention import Retention
@@ -115,7 +116,12 @@ def all_sorts() -> list[Email]:
     ]
     ended = [replace(e, final_at=NOW) for e in odd if e.state in FINAL_STATES]
     erased = [replace(e, erased_at=NOW) for e in odd if e.state in FINAL_STATES]
-    return many(*odd, *ended, *erased, a_held_email(), a_parked_email())
+    by_hand = [
+        an_email(State.SENT, attempts=(), reason=MARKED_SENT),
+        an_email(State.SENT, attempts=(), redrives=1),
+        an_email(State.SENT, attempts=(), redrives=0),
+    ]
+    return many(*by_hand, *odd, *ended, *erased, a_held_email(), a_parked_email())
 
 
 class TestLedger:

@@ -61,6 +61,8 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         redis_max_connections=None,
         api_key=None,
         default_from=None,
+        metrics_key=None,
+        metrics_port=None,
         providers=(SandboxSettings(name="sandbox"),),
         policy=Policy(),
         breaker=BreakerSettings(),
@@ -83,6 +85,8 @@ def test_each_variable_reaches_its_setting() -> None:
             "POSTROOM_REDIS_TLS_VERIFY": "no",
             "POSTROOM_REDIS_MAX_CONNECTIONS": "7",
             "POSTROOM_DEFAULT_FROM": '"Doe, Jane" <jane@Example.com>',
+            "POSTROOM_METRICS_KEY": "watching",
+            "POSTROOM_METRICS_PORT": "9191",
             "POSTROOM_LEASE_S": "90",
             "POSTROOM_PROVIDER_TIMEOUT_S": "12.5",
             "POSTROOM_MAX_ATTEMPTS_PER_PROVIDER": "4",
@@ -116,6 +120,8 @@ def test_each_variable_reaches_its_setting() -> None:
         redis_max_connections=7,
         api_key=Secret("pr_live_0123456789abcdef"),
         default_from=Address(addr_spec="jane@example.com", display_name="Doe, Jane"),
+        metrics_key=Secret("watching"),
+        metrics_port=9191,
         providers=(SendgridSettings(name="sendgrid", api_key=Secret("SG.key")),),
         policy=Policy(
             lease=timedelta(seconds=90),
@@ -516,6 +522,7 @@ def test_the_secrets_are_all_that_a_log_must_not_show() -> None:
             "MONGODB_URI": "mongodb://u:p%40ss@h/mail",
             "REDIS_URL": "redis://:second@h",
             "POSTROOM_API_KEY": "third",
+            "POSTROOM_METRICS_KEY": "seventh",
             "POSTROOM_PROVIDERS": "sendgrid,resend,sandbox",
             "SENDGRID_API_KEY": "fourth",
             "RESEND_API_KEY": "sixth",
@@ -534,6 +541,7 @@ def test_the_secrets_are_all_that_a_log_must_not_show() -> None:
         "http://u:fifth@h:1",
         "fifth",
         "sixth",
+        "seventh",
     }
 
 

@@ -1,5 +1,6 @@
 """The application over the in-memory twins, and requests to it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -86,6 +87,10 @@ class Stand:
     beats: GivenBeats = field(default_factory=GivenBeats)
     inbox: GivenInbox = field(default_factory=GivenInbox)
     profiles: tuple[ProviderProfile, ...] = (SANDBOX,)
+    page: Callable[[str], tuple[bytes, str]] = lambda accept: (
+        f"# asked for {accept}\n".encode(),
+        "text/plain; charset=utf-8",
+    )
 
     def __post_init__(self) -> None:
         services = Services(
@@ -101,6 +106,7 @@ class Stand:
             ready=Ready(store=self.store, heartbeats=self.beats),
             inbox=self.inbox,
             clock=self.clock,
+            metrics=self.page,
         )
         self.app = create_app(services, self.options)
         self.client = falcon.testing.TestClient(self.app)
