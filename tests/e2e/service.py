@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import redis as redis_py
+from bson import ObjectId
 from pymongo import MongoClient
 
 from postroom.cli import procfile
@@ -112,6 +113,7 @@ class Service:
         return {
             "PATH": os.pathsep.join((bin_folder, os.environ["PATH"])),
             "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),  # what a kill leaves goes with it
             "PORT": str(self.port),
             "MONGODB_URI": self.mongodb.url,
             "REDIS_URL": self.redis.url,
@@ -268,6 +270,12 @@ class Service:
     def flush_redis(self) -> None:
         with redis_py.Redis.from_url(self.redis.url) as client:
             client.flushall()
+
+    def remove(self, email_id: str) -> None:
+        """Remove an email behind the service's back."""
+        with MongoClient[dict[str, Any]](self.mongodb.url) as client:
+            emails = client.get_default_database("postroom")["emails"]
+            assert emails.delete_one({"_id": ObjectId(email_id)}).deleted_count == 1
 
     def documents(self) -> list[dict[str, Any]]:
         with MongoClient[dict[str, Any]](self.mongodb.url) as client:
