@@ -19,6 +19,7 @@ from postroom.domain.conservation import (
     hour_of,
 )
 from postroom.domain.email import FINAL_STATES, Email, State
+from postroom.domain.interventions import MARKED_SENT
 from tests.builders import (
     ACCEPTED,
     NOW,
@@ -107,6 +108,8 @@ def test_what_is_parked_or_in_hand_is_due_when_the_sweep_looks_at_it() -> None:
         (an_email(State.QUEUED), None),
         (an_email(State.SENDING, attempts=(an_attempt(),)), None),
         (a_sent_email(), None),
+        (a_sent_email(attempts=(), reason=MARKED_SENT), None),
+        (a_sent_email(attempts=(), redrives=1), None),
         (a_held_email(), None),
         (an_email(State.FAILED, due_at=None), None),
     ],
