@@ -52,6 +52,7 @@ class Gunicorn:
                 env={
                     "PATH": os.environ["PATH"],
                     "HOME": str(self.home),
+                    "TMPDIR": str(folder),  # what a kill leaves goes with it
                     "PORT": str(self.port),
                     "WEB_CONCURRENCY": "2",
                     **environ,
