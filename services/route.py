@@ -86,20 +86,25 @@ class Route:
         if email.bound_to != hint.standing.bound_to:
             self.hints.route(Hint.of(email))  # the hint was older than the bond
             return Done()
-        if email.bound_to is not None and choice.provider is None:
-            change = unbound(
-                email, back_at=choice.wait_until, now=now, policy=self.policy
-            )
-            if change is not None:
-                return self._unbind(change, now=now)
-        if is_expired(email, now=now, policy=self.policy):
-            return self._fail(email, "expired", now=now)
+        change = self._unbound(email, choice, now=now)
+        if change is not None:
+            return self._unbind(change, now=now)
         if email.not_before is not None and email.not_before > now:
             # Not failed either: by then somebody may be able to carry it.
             return self._leave(email, wait=email.not_before - now)
+        return self._park_or_fail(email, choice, now=now)
+
+    def _park_or_fail(self, email: Email, choice: Choice, *, now: datetime) -> NextStep:
+        if is_expired(email, now=now, policy=self.policy):
+            return self._fail(email, "expired", now=now)
         if choice.provider is None and choice.wait_until is None:
             return self._fail(email, _reason(choice), now=now, choice=choice)
         return self._park(email, choice, now=now)
+
+    def _unbound(self, email: Email, choice: Choice, *, now: datetime) -> Change | None:
+        if email.bound_to is None or choice.provider is not None:
+            return None
+        return unbound(email, back_at=choice.wait_until, now=now, policy=self.policy)
 
     def _unbind(self, change: Change, *, now: datetime) -> NextStep:
         if not self.store.apply(change):
