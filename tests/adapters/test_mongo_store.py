@@ -9,11 +9,11 @@ from typing import Any
 import pymongo
 import pytest
 from bson import ObjectId
-from pymongo import MongoClient
+from pymongo import MongoClient, ReadPreference
 from pymongo.database import Database
 
 from postroom.adapters import mongo_store
-from postroom.adapters.mongo_store import MongoStore, connect, database_of
+from postroom.adapters.mongo_store import MongoStore, connect, database_of, durable
 from postroom.cli.errors import ServersMissingError
 from postroom.domain import lifecycle
 from postroom.domain.email import State
@@ -390,3 +390,12 @@ def test_an_email_that_cannot_be_read_holds_up_no_other(
     due = store.due(NOW + seconds(60), limit=10)
 
     assert [email.email_id for email in due] == [readable.email_id]
+
+
+def test_a_uri_cannot_send_the_protocols_reads_elsewhere() -> None:
+    """A secondary may be behind; what the URI says costs no connection to tell."""
+    with connect("mongodb://127.0.0.1:1/mail?readPreference=secondary") as client:
+        emails = durable(database_of(client))["emails"]
+
+    assert emails.read_preference == ReadPreference.PRIMARY
+    assert emails.read_concern.level == "majority"
