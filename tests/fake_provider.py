@@ -43,7 +43,9 @@ A rule (all fields are optional; the first that matches a call is used)::
      "status": null, "body": null, "headers": {},   the answer, if not the usual success
      "raw": "",                mode raw: these characters (latin-1), then the end
      "cut_at": null,           mode cut: so many bytes of the answer (default: half)
-     "pause_ms": 100}          mode slow: between two bytes
+     "pause_ms": 100,          mode slow: between two bytes
+     "chance": 1.0,            only this share of the calls, the others look further
+     "fill_bytes": 0}          so many spaces after the body, if that is given
 
 `drop` resets the connection without an answer, `hang` never answers, `cut` ends in the
 middle of the answer. "Before" or "after accepting" is `accepts`.
@@ -54,6 +56,9 @@ key, body. `digest` is `digest_of(recipients, subject, text, html)`, `body` a di
 the request as it came.
 
 Resend's `Idempotency-Key` is honoured; `tests/fake_keys.py` says how.
+
+The file of `--refusals` has a line for each call that a rule answered with a 4xx:
+email_id, status, at. `--seed` repeats what `chance` draws.
 """
 
 from __future__ import annotations
@@ -62,6 +67,7 @@ import argparse
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import ssl
@@ -116,6 +122,8 @@ class FakeProvider:
         *,
         port: int = 0,
         journal: Path | None = None,
+        refusals: Path | None = None,
+        seed: int | None = None,
         tls: ssl.SSLContext | None = None,
         keys: bool = True,
     ) -> None:
@@ -131,6 +139,8 @@ class FakeProvider:
         if journal and journal.exists():
             self.keys.read(journal)
         self._journal = journal.open("ab") if journal else None
+        self._refusals = refusals.open("ab") if refusals else None
+        self._draw = random.Random(seed)  # noqa: S311 - a test's
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.fake = self
         self._tls = tls
@@ -154,8 +164,9 @@ class FakeProvider:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
-        if self._journal:
-            self._journal.close()
+        for file in (self._journal, self._refusals):
+            if file:
+                file.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -207,9 +218,17 @@ class FakeProvider:
             self.calls.append(replace(call, mode=rule.mode))
             if rule.takes_it:
                 ruling = self.keys.begin(call, ruling)
+            elif 400 <= (rule.status or 0) < 500:
+                self._note_refusal(call, rule)
             if ruling.takes:
                 self._take(call, ruling.message_id)
         return rule, ruling
+
+    def _note_refusal(self, call: Call, rule: Rule) -> None:
+        if self._refusals:
+            said = {"email_id": call.email_id, "status": rule.status, "at": call.at}
+            self._refusals.write(json.dumps(said).encode() + b"\n")
+            self._refusals.flush()
 
     def _rule_for(self, call: Call) -> Rule:
         for index, rule in enumerate(self._rules):
@@ -217,6 +236,7 @@ class FakeProvider:
                 rule.provider in {"*", call.provider}
                 and (rule.recipient is None or rule.recipient in call.recipients)
                 and (rule.times is None or self._spent[index] < rule.times)
+                and (rule.chance >= 1 or self._draw.random() < rule.chance)
             ):
                 self._spent[index] += 1
                 return rule
@@ -342,7 +362,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, rule: Rule, success: bytes) -> None:
         answer = success
         if rule.status is not None or rule.body is not None:
-            answer = answer_of(rule.status or 200, rule.body or "", rule.headers)
+            body = (rule.body or "") + " " * rule.fill_bytes
+            answer = answer_of(rule.status or 200, body, rule.headers)
         match rule.mode:
             case Mode.ACCEPT | Mode.STATUS:
                 self._write(answer)
@@ -403,9 +424,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--journal", type=Path)
     parser.add_argument("--no-keys", dest="keys", action="store_false")
+    parser.add_argument("--refusals", type=Path)
+    parser.add_argument("--seed", type=int)
     given = parser.parse_args(arguments)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    with FakeProvider(port=given.port, journal=given.journal, keys=given.keys) as fake:
+    with FakeProvider(**vars(given)) as fake:
         print(f"listening on {fake.url}", flush=True)
         signal.sigwait({signal.SIGTERM, signal.SIGINT})
 

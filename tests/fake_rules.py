@@ -50,6 +50,8 @@ class Rule:
     raw: str = ""
     cut_at: int | None = None
     pause_ms: int = 100
+    chance: float = 1.0
+    fill_bytes: int = 0
 
     @property
     def takes_it(self) -> bool:

@@ -1,0 +1,291 @@
+"""The verdict on a run: pure, from what the client was told and the provider took.
+
+What the store says counts only against itself: a ``sent`` that the provider never saw,
+a copy that it does not explain. That an email is held, failed or cancelled excuses it
+from having been sent only where somebody outside bears that out: the client was told
+so, the provider refused it, or its own wish not to be sent twice.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tests.chaos.evidence import (
+    DONE,
+    REFUSED,
+    UNSURE,
+    Document,
+    Evidence,
+    Post,
+    Send,
+    Verb,
+)
+
+Fact = TypeVar("Fact", Send, Verb)
+
+AT_MOST_ONCE = "at_most_once"
+
+#: What a provider says of an email that it will never take.
+FOR_GOOD = frozenset({400, 413, 422})
+
+#: How much earlier than its time an email may leave, in seconds: the store keeps
+#: times in milliseconds, and its clock is read over a connection that is made slow.
+EARLY_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One accepted email: all that is known of it.
+
+    Attributes:
+        max_unknown: How often one that may be out is sent again before it is held.
+    """
+
+    post: Post
+    sends: tuple[Send, ...] = ()
+    verbs: tuple[Verb, ...] = ()
+    was_refused: bool = False
+    document: Document | None = None
+    max_unknown: int = 3
+
+    @property
+    def is_careful(self) -> bool:
+        return self.post.delivery == AT_MOST_ONCE
+
+    def had(self, verb: str, answer: str) -> bool:
+        return any(v.name == verb and v.answer == answer for v in self.verbs)
+
+
+def cases_of(evidence: Evidence, *, max_unknown: int = 3) -> list[Case]:
+    """Return what is known of each email that was answered with 201."""
+    sends = _grouped(evidence.sends)
+    verbs = _grouped(evidence.verbs)
+    documents = {document.email_id: document for document in evidence.documents}
+    refused = {r.email_id for r in evidence.refusals if r.status in FOR_GOOD}
+    return [
+        Case(
+            post=post,
+            sends=tuple(sorted(sends[post.email_id], key=lambda send: send.at)),
+            verbs=tuple(sorted(verbs[post.email_id], key=lambda v: v.answered_at)),
+            was_refused=post.email_id in refused,
+            document=documents.get(post.email_id or ""),
+            max_unknown=max_unknown,
+        )
+        for post in evidence.posts
+        if post.status == 201
+    ]
+
+
+def _grouped(facts: Iterable[Fact]) -> dict[str | None, list[Fact]]:
+    found: dict[str | None, list[Fact]] = defaultdict(list)
+    for fact in facts:
+        found[fact.email_id].append(fact)
+    return found
+
+
+# One function for each figure: what one email adds to it
+
+
+def lost(case: Case) -> int:
+    """Never sent, and nobody was told that it would not be."""
+    return int(not case.sends and not _is_excused(case))
+
+
+def _is_excused(case: Case) -> bool:
+    stored = case.document
+    if case.had("cancel", DONE):
+        return True
+    if stored is None:
+        return False
+    if stored.is_held:
+        is_bounded = stored.unknown_attempts > case.max_unknown
+        return case.is_careful or is_bounded
+    if stored.state == "cancelled":
+        return case.had("cancel", UNSURE)
+    return stored.state == "failed" and case.was_refused
+
+
+def docs_missing(case: Case) -> int:
+    """Answered with 201, and the store has never heard of it."""
+    return int(case.document is None)
+
+
+def false_sent(case: Case) -> int:
+    """The store says sent; the provider never took it."""
+    return int(_state(case) == "sent" and not case.sends)
+
+
+def at_most_once_twice(case: Case) -> int:
+    """Sent again, though its client asked for once at most."""
+    return int(case.is_careful and len(case.sends) > 1)
+
+
+def sent_after_cancel(case: Case) -> int:
+    """Sent at all, though a client was told that it is cancelled, nothing being out."""
+    return int(case.had("cancel", DONE) and bool(case.sends))
+
+
+def sent_before_time(case: Case) -> int:
+    """Sent before the time that its client had been told last."""
+    return int(any(send.at < _earliest(case, send) - EARLY_S for send in case.sends))
+
+
+def _earliest(case: Case, send: Send) -> float:
+    """Return when an email might leave, by what its client knew of it by then.
+
+    A move whose caller was not told may have happened, and whoever was told of a move
+    after the send was told wrong.
+    """
+    candidates = [case.post.scheduled_at or 0.0]
+    for verb in case.verbs:
+        if verb.name != "reschedule" or verb.to is None:
+            continue
+        if verb.answer == DONE:
+            candidates = [verb.to]
+        elif verb.answer == UNSURE and verb.asked_at < send.at:
+            candidates.append(verb.to)
+    return min(candidates)
+
+
+def wrong_content(case: Case) -> int:
+    """Not what the client asked for, or not to whom."""
+    return int(any(send.digest != case.post.digest for send in case.sends))
+
+
+def unexplained_duplicates(case: Case) -> int:
+    """Sent more often than the store's record of possible copies explains."""
+    recorded = case.document.possible_duplicates if case.document else 0
+    return int(len(case.sends) - 1 > recorded)
+
+
+def extra_sends(case: Case) -> int:
+    """Further copies."""
+    return max(0, len(case.sends) - 1)
+
+
+def unknown_attempts(case: Case) -> int:
+    """Attempts whose outcome is not known in the end."""
+    return case.document.unknown_attempts if case.document else 0
+
+
+def held_though_never_sent(case: Case) -> int:
+    """Held for an operator, and the provider never took it."""
+    return int(bool(case.document and case.document.is_held) and not case.sends)
+
+
+def held(case: Case) -> int:
+    """Held for an operator."""
+    return int(bool(case.document and case.document.is_held))
+
+
+def still_open(case: Case) -> int:
+    """Neither final nor held when the wait for that was over."""
+    return int(bool(case.document and case.document.is_open))
+
+
+def cancelled(case: Case) -> int:
+    """Cancelled, and its client was told so."""
+    return int(case.had("cancel", DONE))
+
+
+def cancels_refused(case: Case) -> int:
+    """The client was told that it is too late to cancel."""
+    return int(case.had("cancel", REFUSED))
+
+
+def moved(case: Case) -> int:
+    """Moved to another time, and its client was told so."""
+    return int(case.had("reschedule", DONE))
+
+
+def redriven(case: Case) -> int:
+    """A dead letter that was let go again."""
+    return int(case.had("redrive", DONE))
+
+
+def _state(case: Case) -> str | None:
+    return case.document.state if case.document else None
+
+
+Figure = Callable[[Case], int]
+
+#: Any of these is a broken promise.
+FATAL: Mapping[str, Figure] = {
+    "lost": lost,
+    "docs_missing": docs_missing,
+    "false_sent": false_sent,
+    "at_most_once_twice": at_most_once_twice,
+    "sent_after_cancel_200": sent_after_cancel,
+    "sent_before_time": sent_before_time,
+    "wrong_content": wrong_content,
+    "unexplained_duplicates": unexplained_duplicates,
+}
+
+#: These tell what the faults have cost.
+TOLD: Mapping[str, Figure] = {
+    "extra_sends": extra_sends,
+    "unknown_attempts": unknown_attempts,
+    "held": held,
+    "held_though_never_sent": held_though_never_sent,
+    "still_open": still_open,
+    "cancelled": cancelled,
+    "cancels_refused": cancels_refused,
+    "moved": moved,
+    "redriven": redriven,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The figures, and of those that break a promise whose they are.
+
+    Attributes:
+        accepted: Emails answered with 201.
+        figures: By name.
+        guilty: By figure, the ids of the emails.
+    """
+
+    accepted: int
+    figures: Mapping[str, int]
+    guilty: Mapping[str, tuple[str, ...]]
+
+    @property
+    def is_kept(self) -> bool:
+        return not any(self.figures[name] for name in FATAL)
+
+
+def judge(evidence: Evidence, *, max_unknown: int = 3) -> Verdict:
+    """Return the verdict.
+
+    Args:
+        evidence: Of a run that has ended and drained.
+        max_unknown: The setting of that name.
+    """
+    cases = cases_of(evidence, max_unknown=max_unknown)
+    figures = {n: sum(map(figure, cases)) for n, figure in {**FATAL, **TOLD}.items()}
+    strangers = _strangers(evidence)
+    figures["wrong_content"] += len(strangers)
+    guilty = {
+        name: tuple(case.post.email_id or "" for case in cases if figure(case))
+        for name, figure in FATAL.items()
+    }
+    guilty["wrong_content"] += strangers
+    return Verdict(
+        accepted=len(cases),
+        figures=figures,
+        guilty={name: ids for name, ids in guilty.items() if ids},
+    )
+
+
+def _strangers(evidence: Evidence) -> tuple[str, ...]:
+    """Return what was sent that nobody ever asked for, whatever the answer was."""
+    asked = {post.digest for post in evidence.posts}
+    known = {post.email_id for post in evidence.posts if post.status == 201}
+    return tuple(
+        send.email_id or send.message_id
+        for send in evidence.sends
+        if send.email_id not in known and send.digest not in asked
+    )

