@@ -21,10 +21,10 @@ from tests.chaos.judge import AT_MOST_ONCE
 from tests.e2e.service import PATIENCE_S, Service
 from tests.fake_provider import digest_of
 
-CLIENTS = 10
+CLIENTS = 8
 
 #: Emails a second, of all clients.
-RATE = 24.0
+RATE = 16.0
 
 #: Of the emails, how many are for later, and for an address that is refused.
 SCHEDULED, REFUSED = 0.15, 0.03
