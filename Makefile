@@ -69,6 +69,10 @@ test-e2e: .venv/dev links ## The tests on the real processes only
 prove: .venv/dev links ## The same at their full size: outages, kills, backlogs (an hour or more)
 	PROVE=full $(BIN)/pytest -m e2e -s $(ARGS)
 
+.PHONY: chaos
+chaos: .venv/dev links ## Break everything under load for six minutes, and see what was lost (ARGS=--help)
+	$(BIN)/python -m tests.chaos $(ARGS)
+
 .PHONY: test-watch
 test-watch: .venv/dev links ## The quick tests, again after each change
 	$(BIN)/ptw . --now --delay 0.5 --patterns '**/*.py' --ignore-patterns '**/.venv/**,**/build/**' \

@@ -159,9 +159,8 @@ class Script:
     # Processes and servers
 
     def _processes(self) -> dict[str, Make]:
-        lines = {"web", "worker", "router", "scheduler"} - self.spares
-        return {f"kill_{name}": self._kill(name) for name in lines} | {
-            "kill_worker_b": self._kill("worker_b"),
+        lines = self.house.lines.keys() - {"release"} - self.spares
+        return {f"kill_{name}": self._kill(name) for name in sorted(lines)} | {
             "kill_redis": self._kill_server("redis"),
             "kill_mongodb": self._kill_server("mongodb"),
             "flush_redis": self._flush,

@@ -13,13 +13,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 import redis as redis_py
 from pymongo import MongoClient
 
-from tests.chaos import evidence
+from tests.chaos import baseline, evidence
 from tests.chaos.evidence import Document
 from tests.chaos.proxy import Proxies
 from tests.e2e.service import FAST, PATIENCE_S, Service
@@ -33,7 +34,7 @@ CLOCK_OFF = Path(__file__).parents[1] / "e2e" / "clock_off"
 SHORT = FAST | {
     "POSTROOM_SWEEP_EVERY_S": "1",
     "WORKER_THREADS": "16",
-    "WEB_CONCURRENCY": "2",
+    "WEB_CONCURRENCY": "1",
 }
 
 #: What `--defaults` leaves as it is shipped.
@@ -58,6 +59,7 @@ class Plan:
         design: ``postroom``, or one of the weaker designs.
         provider: ``plain`` ones, or one that honours idempotency ``keys``.
         shipped: With the shipped settings.
+        workers: How many there are: one or two.
         settings: On top of these.
     """
 
@@ -65,7 +67,8 @@ class Plan:
     design: str = "postroom"
     provider: str = "plain"
     shipped: bool = False
-    settings: Mapping[str, str]
+    workers: int = 2
+    settings: Mapping[str, str] = MappingProxyType({})
 
     @property
     def environ(self) -> dict[str, str]:
@@ -121,8 +124,9 @@ class House(Service):
 
     @property
     def lines(self) -> dict[str, str]:
-        lines = super().lines
-        return lines | {"worker_b": lines["worker"]}
+        is_ours = self.plan.design == "postroom"
+        lines = super().lines if is_ours else baseline.lines(self.plan.design)
+        return lines | ({"worker_b": lines["worker"]} if self.plan.workers > 1 else {})
 
     @property
     def environ(self) -> dict[str, str]:

