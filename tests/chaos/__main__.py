@@ -52,6 +52,16 @@ def _scenarios(given: argparse.Namespace, seeds: list[int]) -> Iterator[Scenario
     chosen = [(given.design, seed) for seed in seeds]
     if given.baselines:
         chosen += [(design, seeds[0]) for design in WEAKER]
+    if given.soak:
+        plan = Plan(seed=seeds[0], provider=given.provider, shipped=given.defaults)
+        yield Scenario(
+            name=f"soak {seeds[0]}",
+            plan=plan,
+            seconds=given.soak * 60,
+            rate=given.rate,
+            soaks=True,
+        )
+        return
     for design, seed in chosen:
         plan = Plan(
             seed=seed, design=design, provider=given.provider, shipped=given.defaults
@@ -101,6 +111,12 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--baselines", action="store_true", help="also the burst and the weaker designs"
+    )
+    parser.add_argument(
+        "--soak",
+        type=float,
+        metavar="MINUTES",
+        help="one long run, watching memory and descriptors",
     )
     parser.add_argument("--defaults", action="store_true", help="the shipped settings")
     parser.add_argument("--keep", action="store_true", help="all logs and journals")

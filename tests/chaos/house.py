@@ -44,6 +44,9 @@ SHIPPED = frozenset(
     if name.endswith("_S") or name in {"WORKER_THREADS", "WEB_CONCURRENCY"}
 )
 
+#: A provider that honours idempotency keys, and no other.
+OF_KEYS = {"POSTROOM_PROVIDERS": "resend", "RESEND_API_KEY": "re_test"}
+
 #: How often to look for processes that ended by themselves, in seconds.
 WATCH_S = 0.5
 
@@ -73,7 +76,8 @@ class Plan:
     @property
     def environ(self) -> dict[str, str]:
         fast = {k: v for k, v in SHORT.items() if not self.shipped or k not in SHIPPED}
-        return fast | dict(self.settings)
+        keys = OF_KEYS if self.provider == "keys" else {}
+        return {**fast, **keys, **self.settings}
 
 
 class House(Service):
@@ -141,6 +145,7 @@ class House(Service):
             "REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/0",
             "SENDGRID_API_URL": provider,
             "MAILGUN_API_URL": provider,
+            "RESEND_API_URL": provider,
         }
 
     # Processes
@@ -166,6 +171,14 @@ class House(Service):
             yield
         finally:
             self.signal(name, signal.SIGCONT)
+
+    def leaders(self) -> dict[str, int]:
+        """Return the leader of each line's process group, and of each server's."""
+        found = {name: process.pid for name, process in self.processes.items()}
+        for name, server in (("mongodb", self.mongodb), ("redis", self.redis)):
+            with contextlib.suppress(AssertionError):  # it is away just now
+                found[name] = server.pid
+        return found
 
     def start_with_clock(self, name: str, *, off_s: float) -> None:
         """Start a line anew with a wrong wall clock."""

@@ -176,6 +176,11 @@ def held_though_never_sent(case: Case) -> int:
     return int(bool(case.document and case.document.is_held) and not case.sends)
 
 
+def failed_though_sent(case: Case) -> int:
+    """A dead letter, or cancelled, though a provider took it."""
+    return int(bool(case.sends) and _state(case) in {"failed", "cancelled"})
+
+
 def held(case: Case) -> int:
     """Held for an operator."""
     return int(bool(case.document and case.document.is_held))
@@ -228,6 +233,7 @@ FATAL: Mapping[str, Figure] = {
 TOLD: Mapping[str, Figure] = {
     "extra_sends": extra_sends,
     "unknown_attempts": unknown_attempts,
+    "failed_though_sent": failed_though_sent,
     "held": held,
     "held_though_never_sent": held_though_never_sent,
     "still_open": still_open,

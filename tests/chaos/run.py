@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -18,10 +19,14 @@ from tests.chaos.judge import judge
 from tests.chaos.load import RATE, Load, Wish
 from tests.chaos.provider_faults import Rules
 from tests.chaos.report import Result
+from tests.chaos.sampling import Sampling
 
 #: How long everything may take to settle after the last fault, in seconds: with the
 #: short settings, and with those that are shipped.
 DRAIN_S, DRAIN_SHIPPED_S = 45.0, 420.0
+
+#: The lines that live through a soak.
+SPARED = frozenset({"web", "worker", "router", "scheduler"})
 
 #: The lease that is shipped, in seconds.
 SHIPPED_LEASE_S = 60.0
@@ -38,12 +43,15 @@ class Scenario:
     Attributes:
         seconds: How long there are faults and a steady load; 0 for the burst: no
             fault, but many emails at once and a slow provider.
+        soaks: Memory and descriptors are watched; of the lines only the second
+            worker is killed, so that the others live throughout.
     """
 
     name: str
     plan: Plan
     seconds: float
     rate: float = RATE
+    soaks: bool = False
 
     @property
     def is_burst(self) -> bool:
@@ -69,9 +77,11 @@ def burst(design: str, *, seed: int) -> Scenario:
 def run(scenario: Scenario, folder: Path, *, keep: bool = False) -> Result:
     """Run a scenario in a new folder, which stays if a promise was broken."""
     folder.mkdir(parents=True)
+    load_before = os.getloadavg()[0]
     with House(folder, scenario.plan) as house:
         trouble = _burst if scenario.is_burst else _chaos
-        trouble(house, scenario, folder)
+        with Sampling(house.leaders) as sampling:
+            trouble(house, scenario, folder)
         drain_s = house.wait_until_drained(scenario.drain_s)
         # Whoever was stopped within a call may still make it.
         time.sleep(2)
@@ -94,7 +104,8 @@ def run(scenario: Scenario, folder: Path, *, keep: bool = False) -> Result:
         drain_s=drain_s,
         unasked=dict(house.ended),
         versions=report.versions() | servers,
-        soak={},
+        load_average=(load_before, os.getloadavg()[0]),
+        soak=sampling.trends() if scenario.soaks else {},
         folder=str(folder) if stays else None,
     )
 
@@ -119,6 +130,7 @@ def _chaos(house: House, scenario: Scenario, folder: Path) -> None:
                 folder=folder,
                 seed=scenario.plan.seed,
                 lease_s=scenario.lease_s,
+                spares=SPARED if scenario.soaks else frozenset(),
             )
             script.run(scenario.seconds)
 

@@ -287,6 +287,10 @@ def test_each_further_copy_must_have_been_recorded_as_possible(
     assert found["extra_sends"] == sends - 1
 
 
+def test_a_dead_letter_that_was_sent_is_told() -> None:
+    assert figures(of(a_send(), FAILED)) == {"failed_though_sent": 1}
+
+
 def test_what_the_faults_have_cost_is_counted() -> None:
     open_one = a_document("unknown", is_open=True, unknown_attempts=2)
     verbs = [
