@@ -206,6 +206,11 @@ def moved(case: Case) -> int:
     return int(case.had("reschedule", DONE))
 
 
+def odd_answers(case: Case) -> int:
+    """Asked to be cancelled, moved or redriven, and answered with a fault of ours."""
+    return sum(v.answer not in {DONE, REFUSED, UNSURE} for v in case.verbs)
+
+
 def redriven(case: Case) -> int:
     """A dead letter that was let go again."""
     return int(case.had("redrive", DONE))
@@ -241,6 +246,7 @@ TOLD: Mapping[str, Figure] = {
     "cancels_refused": cancels_refused,
     "moved": moved,
     "redriven": redriven,
+    "odd_answers": odd_answers,
 }
 
 

@@ -297,6 +297,7 @@ def test_what_the_faults_have_cost_is_counted() -> None:
         a_verb("cancel", REFUSED),
         a_verb("reschedule", to=0.0),
         a_verb("redrive"),
+        a_verb("cancel", "KeyError"),
     ]
 
     assert figures(of(open_one, *verbs, a_send())) == {
@@ -305,4 +306,5 @@ def test_what_the_faults_have_cost_is_counted() -> None:
         "cancels_refused": 1,
         "moved": 1,
         "redriven": 1,
+        "odd_answers": 1,
     }
