@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.chaos.cases import AT_MOST_ONCE
 from tests.chaos.evidence import Ledger, Post
-from tests.chaos.judge import AT_MOST_ONCE
 from tests.e2e.service import PATIENCE_S, Service
 from tests.fake_provider import digest_of
 

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tests.chaos.cases import Case, cases_of
 from tests.chaos.evidence import DONE, Evidence, Fault, Post
-from tests.chaos.judge import Case, cases_of
 
 #: Stands for all kinds together, and for the time between them.
 ALL = "all"
