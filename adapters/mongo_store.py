@@ -216,11 +216,26 @@ class MongoStore:
         while True:
             try:
                 with pymongo.timeout(OPERATION_S):
-                    return self._emails.update_one(query, update).matched_count == 1
+                    written = self._emails.update_one(query, update)
+                    return written.matched_count == 1 or self._is_there(change)
             except PyMongoError as ex:
                 if time.monotonic() >= end:
                     raise StoreUnavailableError("apply: no answer in time") from ex
             time.sleep(_PAUSE_S)
+
+    def _is_there(self, change: Change) -> bool:
+        """Return whether a change is what is stored: by our own earlier try.
+
+        The driver repeats a write whose answer was lost. Not every server that speaks
+        MongoDB's protocol then says that the first one was done, and the guard no
+        longer holds. An offer is nobody's own: equal ones are made at a time, and one
+        that is not followed by its hint is made again.
+        """
+        if change.after.fence == change.before.fence:
+            return False
+        values = to_update(change).get("$set", {})
+        query = {"_id": ObjectId(change.email_id), **values}
+        return self._emails.find_one(query, {"_id": 1}) is not None
 
     def due(self, before: datetime, *, limit: int) -> Sequence[Email]:
         """Return what is due, earliest first; see ``EmailStore.due``."""

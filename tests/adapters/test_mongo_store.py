@@ -32,6 +32,7 @@ from tests.builders import (
     an_email,
     seconds,
 )
+from tests.chaos.proxy import Mode, Order, Proxies
 from tests.servers import Server, a_mongodb, skip_or_fail
 
 #: Bound on anything here, in seconds: only a hang reaches it.
@@ -280,6 +281,28 @@ class TestOther:
         assert email is not None
         assert email.state is State.SENDING
         assert email.attempts == (an_attempt(id="new", started_at=NOW),)
+
+    def test_a_write_that_was_done_without_a_reply_is_known_for_ones_own(
+        self, faulty: Faulty
+    ) -> None:
+        faulty.store.insert(an_email())
+        proxies = Proxies().start({"mongodb": faulty.server.port})
+        uri = f"mongodb://127.0.0.1:{proxies.ports['mongodb']}/?directConnection=true"
+        with connect(uri) as client:
+            store = MongoStore(client[faulty.database.name])
+            assert store.load(ID)
+            proxies.set("mongodb", Order(mode=Mode.DROP, chance=1.0, times=1))
+
+            assert store.apply(a_claim())
+        proxies.stop()
+
+        email = faulty.store.load(ID)
+        assert email is not None
+        assert email.attempts == (an_attempt(id="new", started_at=NOW),)
+        another = lifecycle.claim(
+            an_email(), provider=ALPHA, attempt_id="another", now=NOW, policy=POLICY
+        )
+        assert not faulty.store.apply(another)
 
     def test_a_server_that_hangs_is_not_writable(self, faulty: Faulty) -> None:
         assert faulty.store.is_writable()

@@ -10,9 +10,9 @@ each with how often that leg has done harm so far, and ends with its input.
 
 Modes: `pass`; `latency`: each reply comes `pause_s` later; `reset`: open connections
 and new ones are reset; `drop`: with `chance` a reply is lost with its connection, so
-that the request was executed; `blackhole`: nothing passes in either direction until
-the mode ends, then it does, as packets are that TCP sends again; `slow`: replies come
-byte by byte with `pause_s` in between.
+that the request was executed, up to so many `times`; `blackhole`: nothing passes in
+either direction until the mode ends, then it does, as packets are that TCP sends again;
+`slow`: replies come byte by byte with `pause_s` in between.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Order:
 
     mode: Mode = Mode.PASS
     chance: float = 0.0
+    times: int | None = None
     pause_s: float = 0.0
 
 
@@ -66,6 +67,7 @@ class Leg:
         self._target = target
         self._draw = draw
         self._order = Order()
+        self._dropped = 0
         self._changed = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
 
@@ -76,6 +78,7 @@ class Leg:
 
     def obey(self, order: Order) -> None:
         self._order = order
+        self._dropped = 0
         self._changed.set()
         self._changed = asyncio.Event()
         if order.mode is Mode.RESET:
@@ -121,7 +124,7 @@ class Leg:
         while data := await reader.read(CHUNK):
             await self._while_in_a_hole()
             order = self._order
-            if order.mode is Mode.DROP and self._draw.random() < order.chance:
+            if self._drops(order):
                 self.hits += 1
                 raise ConnectionResetError
             if order.mode is Mode.LATENCY:
@@ -135,6 +138,12 @@ class Leg:
                 await writer.drain()
         await writer.drain()
         raise ConnectionResetError  # the server has gone
+
+    def _drops(self, order: Order) -> bool:
+        if order.mode is not Mode.DROP or self._draw.random() >= order.chance:
+            return False
+        self._dropped += 1
+        return order.times is None or self._dropped <= order.times
 
     async def _drip(self, data: bytes, writer: asyncio.StreamWriter) -> None:
         for index in range(len(data)):

@@ -96,6 +96,15 @@ def test_a_dropped_reply_was_asked_for(proxies: Proxies, echo: Echo) -> None:
         assert ask(connection) == b"hello"
 
 
+def test_so_many_replies_are_dropped_and_no_more(proxies: Proxies) -> None:
+    proxies.set("echo", Order(mode=Mode.DROP, chance=1.0, times=1))
+
+    with pytest.raises(ConnectionResetError), connect(proxies) as connection:
+        ask(connection)
+    with connect(proxies) as connection:
+        assert ask(connection) == b"hello"
+
+
 def test_a_reset_ends_open_and_new_connections(proxies: Proxies, echo: Echo) -> None:
     with connect(proxies) as connection:
         assert ask(connection) == b"hello"
