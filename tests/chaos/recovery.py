@@ -19,20 +19,43 @@ class Recovery:
 
     Attributes:
         times: How often it was made.
-        emails: Emails that were open when it ended, and were sent.
-        p50_s, p95_s, max_s: From its end until these were sent; ``None`` without any.
+        waits: For each email that was open when it ended, and was sent: how long after
+            the end, in seconds.
         slowest_post_s: The longest that a client waited for an answer meanwhile.
-        posts: Answers that fell into it, or faults of the connection.
     """
 
     kind: str
     times: int
-    emails: int
-    p50_s: float | None
-    p95_s: float | None
-    max_s: float | None
-    posts: int
+    waits: tuple[float, ...]
     slowest_post_s: float
+
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """The figures that are shown; ``None`` where no email was open."""
+        return {
+            "times": self.times,
+            "emails": len(self.waits),
+            "p50_s": percentile(self.waits, 0.5),
+            "p95_s": percentile(self.waits, 0.95),
+            "max_s": max(self.waits, default=None),
+            "slowest_post_s": self.slowest_post_s,
+        }
+
+
+def together(found: Iterable[Recovery]) -> list[Recovery]:
+    """Return the costs of several runs as those of one, by kind."""
+    by_kind: dict[str, list[Recovery]] = defaultdict(list)
+    for one in found:
+        by_kind[one.kind].append(one)
+    return [
+        Recovery(
+            kind=kind,
+            times=sum(one.times for one in same),
+            waits=tuple(wait for one in same for wait in one.waits),
+            slowest_post_s=max(one.slowest_post_s for one in same),
+        )
+        for kind, same in sorted(by_kind.items())
+    ]
 
 
 def recoveries(evidence: Evidence) -> list[Recovery]:
@@ -78,11 +101,7 @@ def _recovery(
     return Recovery(
         kind=kind,
         times=len(faults),
-        emails=len(waits),
-        p50_s=percentile(waits, 0.5),
-        p95_s=percentile(waits, 0.95),
-        max_s=max(waits, default=None),
-        posts=len(met),
+        waits=tuple(waits),
         slowest_post_s=max((post.seconds for post in met), default=0.0),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 from tests.chaos.evidence import Evidence
 from tests.chaos.judge import FATAL, TOLD, Verdict
-from tests.chaos.recovery import ALL, Recovery, recoveries
+from tests.chaos.recovery import ALL, Recovery, recoveries, together
 from tests.chaos.sampling import Trend
 
 #: Whose versions a figure depends on.
@@ -70,7 +71,12 @@ def versions() -> dict[str, str]:
 
 def as_json(results: Iterable[Result]) -> list[dict[str, Any]]:
     return [
-        {**asdict(result), "kept": result.verdict.is_kept, "faults": result.faults}
+        {
+            **asdict(result),
+            "kept": result.verdict.is_kept,
+            "faults": result.faults,
+            "recoveries": {one.kind: one.figures for one in result.recoveries},
+        }
         for result in results
     ]
 
@@ -101,31 +107,28 @@ def _figures(results: list[Result], names: Iterable[str]) -> Iterator[list[str]]
 
 def _recovery_rows(results: list[Result]) -> Iterator[list[str]]:
     for label in ("p50_s", "p95_s", "max_s"):
-        values = (getattr(_all(result), label) for result in results)
+        values = (_all(result).figures[label] for result in results)
         yield [f"recovery {label}", *(_seconds(value) for value in values)]
 
 
 def _faults(results: list[Result]) -> list[str]:
-    """Return a row for each kind of fault in each run."""
-    rows = [
-        ["fault", "run", "times", "open", "p50", "p95", "max", "slowest POST"],
-        *(
-            [
-                one.kind,
-                result.name,
-                str(one.times),
-                str(one.emails),
-                _seconds(one.p50_s),
-                _seconds(one.p95_s),
-                _seconds(one.max_s),
-                f"{one.slowest_post_s:.2f}",
-            ]
-            for result in results
-            for one in result.recoveries
-            if one.kind != ALL
-        ),
-    ]
-    return _aligned(sorted(rows[:1]) + sorted(rows[1:]))
+    """Return a row for each kind of fault, over all runs of a design."""
+    rows = [["fault", "design", "times", "open", "p50", "p95", "max", "slowest POST"]]
+    for design in dict.fromkeys(result.design for result in results):
+        same = (r.recoveries for r in results if r.design == design and r.seconds)
+        for one in together(itertools.chain.from_iterable(same)):
+            found = one.figures
+            rows.append(
+                [
+                    one.kind,
+                    design,
+                    str(one.times),
+                    str(found["emails"]),
+                    *(_seconds(found[label]) for label in ("p50_s", "p95_s", "max_s")),
+                    f"{one.slowest_post_s:.2f}",
+                ]
+            )
+    return _aligned(rows)
 
 
 def _soak(results: list[Result]) -> list[str]:
