@@ -36,8 +36,10 @@ class MemoryStore:
         del patience  # memory is never away
         with self._lock:
             stored = self._emails.get(change.email_id)
-            if stored is None or not change.guard.admits(stored):
+            if stored is None:
                 return False
+            if not change.guard.admits(stored):
+                return change.is_in(stored)
             # A change made from a read without content must not lose the content.
             self._emails[change.email_id] = replace(
                 change.after,

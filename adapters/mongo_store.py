@@ -224,12 +224,10 @@ class MongoStore:
             time.sleep(_PAUSE_S)
 
     def _is_there(self, change: Change) -> bool:
-        """Return whether a change is what is stored: by our own earlier try.
+        """Return whether a change has been written: see ``Change.is_in``.
 
-        The driver repeats a write whose answer was lost. Not every server that speaks
-        MongoDB's protocol then says that the first one was done, and the guard no
-        longer holds. An offer is nobody's own: equal ones are made at a time, and one
-        that is not followed by its hint is made again.
+        The driver repeats a write by itself, and not every server that speaks MongoDB's
+        protocol then says that the first one was done.
         """
         if change.after.fence == change.before.fence:
             return False

@@ -6,7 +6,7 @@ a filter of the store; a test compares the two over all states.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from .email import Email, State
@@ -66,3 +66,18 @@ class Change:
     def email_id(self) -> str:
         """The email that it is for."""
         return self.before.email_id
+
+    def is_in(self, email: Email) -> bool:
+        """Return whether this very change has been written: by an earlier try.
+
+        A write whose answer was lost is repeated, and its guard no longer holds then.
+        An offer is nobody's own: equal ones are made at a time, and one that is not
+        followed by its hint is made again.
+        """
+        if self.after.fence == self.before.fence:
+            return False
+        return all(
+            getattr(email, field.name) == getattr(self.after, field.name)
+            for field in fields(Email)
+            if getattr(self.before, field.name) != getattr(self.after, field.name)
+        )

@@ -77,8 +77,8 @@ class EmailStore(Protocol):
             patience: How long to go on trying while the store is away.
 
         Returns:
-            Whether it was written. ``False``: the stored email is not the one that
-            the change was made from.
+            Whether it is written: now, or by an earlier try whose answer was lost.
+            ``False``: the stored email is not the one that the change was made from.
 
         Raises:
             StoreUnavailableError: It may or may not have been written: read back.

@@ -168,6 +168,22 @@ class TestApply:
         assert not store.apply(a_claim(replace(email, fence=2)))
         assert store.load(ID) == email
 
+    def test_one_that_is_tried_again_is_known_to_be_written(
+        self, store: EmailStore
+    ) -> None:
+        change = a_claim(inserted(store, an_email()))
+        assert store.apply(change)
+
+        assert store.apply(change)
+        assert not store.apply(a_claim(change.before, attempt_id="another"))
+        assert store.load(ID) == change.after
+
+    def test_an_offer_that_is_tried_again_is_not(self, store: EmailStore) -> None:
+        change = an_offer(inserted(store, an_email()))
+        assert store.apply(change)
+
+        assert not store.apply(change)
+
     def test_one_to_an_email_that_is_not_there_is_not_written(
         self, store: EmailStore
     ) -> None:

@@ -98,7 +98,8 @@ def test_the_store_writes_what_the_model_writes(
         store.insert(stored)
         change = Change(guard=write.guard, before=before, after=after)
 
-        assert store.apply(change) is write.is_written
+        # Equal writes of two processes are one to the store: no harm follows.
+        assert store.apply(change) is (write.is_written or change.is_in(stored))
         # The sweep read it without its content, and leaves that alone.
         expected = replace(after, content=stored.content)
         assert store.load(key) == (expected if write.is_written else stored)
