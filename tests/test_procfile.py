@@ -45,6 +45,15 @@ def test_workers_stop_before_whoever_stops_them_loses_patience(name: str) -> Non
     assert int(found[1]) / 1000 < int(grace.removesuffix("s"))
 
 
+@pytest.mark.parametrize("name", ["worker", "router"])
+def test_a_worker_that_dies_while_it_starts_is_missed_soon(name: str) -> None:
+    """Dramatiq's master looks after its worker only when it has started, or then."""
+    found = re.search(r"--worker-fork-timeout (\d+)", LINES[name])
+
+    assert found is not None
+    assert int(found[1]) / 1000 <= 5
+
+
 def test_development_differs_by_reload_and_size_only() -> None:
     added = re.compile(r" --(?:reload|watch \.)| -[ix] '[^']*'")
     sizes = re.compile(r"(--(?:processes|threads)) \S+")
