@@ -22,6 +22,7 @@ import pytest
 
 from postroom.cli import embedded
 from postroom.cli.errors import ServersMissingError
+from tests.ports import a_port
 
 #: Bound on a start or a stop, in seconds; only a hang reaches it.
 PATIENCE_S = 60.0
@@ -102,7 +103,8 @@ class Server:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.stop()
+        # Its data goes too: an orderly stop would only take longer.
+        self.kill9()
 
     def _end(self, sig: signal.Signals) -> None:
         process, self._process = self._process, None
@@ -130,15 +132,13 @@ class Server:
 def a_mongodb(folder: Path, *, test_commands: bool = False) -> Server:
     """Describe a SecantusDB on a free port with its data in `folder`/mongo."""
     return Server(
-        embedded.mongodb(
-            folder / "mongo", port=embedded.free_port(), test_commands=test_commands
-        )
+        embedded.mongodb(folder / "mongo", port=a_port(), test_commands=test_commands)
     )
 
 
 def a_redis(folder: Path) -> Server:
     """Describe a Valkey on a free port with its data in `folder`/redis."""
-    return Server(embedded.valkey(folder / "redis", port=embedded.free_port()))
+    return Server(embedded.valkey(folder / "redis", port=a_port()))
 
 
 def skip_or_fail(ex: ServersMissingError) -> None:

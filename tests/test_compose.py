@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 import yaml
 
-from postroom.cli import embedded, procfile
+from postroom.cli import procfile
 from tests.layout import ROOT
+from tests.ports import a_port
 from tests.servers import PATIENCE_S
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -136,7 +137,7 @@ class Composed:
 
     def __init__(self, folder: Path, *, mongodb: str, redis: str) -> None:
         self.folder = folder
-        self.port = embedded.free_port()
+        self.port = a_port()
         self.replaced = {
             "MONGODB_URI": mongodb,
             "REDIS_URL": redis,

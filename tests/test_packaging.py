@@ -14,6 +14,7 @@ import pytest
 
 from postroom.cli import record
 from tests.layout import ROOT, package_files
+from tests.ports import a_port
 from tests.servers import PATIENCE_S
 
 pytestmark = pytest.mark.slow
@@ -116,6 +117,7 @@ def started(elsewhere: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         for name, value in os.environ.items()
         if name not in {"MONGODB_URI", "REDIS_URL", "PYTHONPATH", "VIRTUAL_ENV"}
     }
+    environ["PORT"] = str(a_port())  # the usual one may be another test's
     with subprocess.Popen(
         [elsewhere / "bin" / "postroom", "stack", "run"],
         cwd=folder,

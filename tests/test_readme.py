@@ -17,8 +17,8 @@ import pytest
 import redis
 
 from postroom.adapters.heartbeats import RedisHeartbeats
-from postroom.cli.embedded import free_port
 from postroom.domain.hint import SWEEP_QUEUE
+from tests.ports import a_port
 
 ROOT = Path(__file__).parent.parent
 HEADING = "Running the processes by hand"
@@ -87,7 +87,7 @@ def stand(mongo_database_uri: str, redis_url: str, redis_client: redis.Redis) ->
         environ={
             "PATH": os.pathsep.join((bin_folder, os.environ["PATH"])),
             "HOME": os.environ.get("HOME", "/"),
-            "PORT": str(free_port()),
+            "PORT": str(a_port()),
             "MONGODB_URI": mongo_database_uri,
             "REDIS_URL": redis_url,
         },

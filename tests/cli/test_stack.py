@@ -19,6 +19,7 @@ from postroom.cli.embedded import HOST, redis_answers
 from postroom.cli.errors import StackError
 from postroom.cli.stack import Stack
 from postroom.cli.surroundings import read_env
+from tests.ports import a_port
 from tests.servers import PATIENCE_S
 
 pytestmark = pytest.mark.slow
@@ -40,6 +41,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     temporary = tmp_path / "t"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    # The usual one may be another test's.
+    monkeypatch.setenv("PORT", str(a_port()))
     return project
 
 

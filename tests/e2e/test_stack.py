@@ -17,6 +17,7 @@ from postroom.cli import record, session
 from postroom.cli.surroundings import read_env
 from postroom.cli.welcome import Api
 from tests.layout import ROOT
+from tests.ports import a_port
 from tests.servers import PATIENCE_S
 
 #: The stop is promised within 40 s; the rest is for a loaded machine.
@@ -34,8 +35,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stack(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    given = {"MONGODB_URI", "REDIS_URL", "PORT"}
+    given = {"MONGODB_URI", "REDIS_URL"}
     environ = {name: os.environ[name] for name in os.environ.keys() - given}
+    environ["PORT"] = str(a_port())  # the usual one may be another test's
     with subprocess.Popen(
         [Path(sys.executable).parent / "postroom", "stack", "run"],
         cwd=folder,

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.ports import a_port
 from tests.web.stand import a_body
 
 pytestmark = pytest.mark.e2e
@@ -35,9 +36,7 @@ class Gunicorn:
     """One master with its workers, in a process group of its own."""
 
     def __init__(self, folder: Path, app: str = SERVED, **environ: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = a_port()
         self.home = folder / "home"
         self.home.mkdir()
         self.log = folder / "log"
