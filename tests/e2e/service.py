@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,9 +25,10 @@ import redis as redis_py
 from bson import ObjectId
 from pymongo import MongoClient
 
+from postroom.adapters.mongo_store import MongoStore, connect, database_of
 from postroom.cli import procfile
-from postroom.cli.embedded import free_port
 from tests.fake_provider import AsProcess
+from tests.ports import a_port
 from tests.servers import Server, a_mongodb, a_redis
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +75,7 @@ class Service:
         self.mongodb: Server = a_mongodb(folder)
         self.redis: Server = a_redis(folder)
         self.fake = AsProcess(folder)
-        self.port = free_port()
+        self.port = a_port()
         self.settings = settings
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -86,10 +88,11 @@ class Service:
         return self
 
     def _start_all(self) -> None:
-        self.mongodb.start()
-        self.redis.start()
-        self.fake.start()
-        self.run("release")
+        with ThreadPoolExecutor() as pool:
+            parts = (self.mongodb, self.redis, self.fake)
+            for started in [pool.submit(part.start) for part in parts]:
+                started.result()
+        self.prepare()
         for name in self.lines:
             if name != "release":
                 self.start(name)
@@ -100,8 +103,8 @@ class Service:
         for name in self.processes:
             self.kill9(name)
         self.fake.stop()
-        self.redis.stop()
-        self.mongodb.stop()
+        self.redis.kill9()
+        self.mongodb.kill9()
 
     @property
     def lines(self) -> dict[str, str]:
@@ -125,15 +128,13 @@ class Service:
 
     # Processes
 
-    def run(self, name: str) -> None:
-        """Run a line to its end."""
-        subprocess.run(
-            ["/bin/sh", "-c", self.lines[name]],
-            cwd=ROOT,
-            env=self.environ,
-            check=True,
-            timeout=PATIENCE_S,
-        )
+    def prepare(self) -> None:
+        """Do what the release line does here, but for its process: that takes longer.
+
+        The line itself runs in test_stack.py.
+        """
+        with connect(self.mongodb.url) as client:
+            MongoStore(database_of(client)).ensure_indexes()
 
     def start(self, name: str, **environ: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:

@@ -55,7 +55,7 @@ class Stack(Service):
             finally:
                 stack.kill()
         self.fake.stop()
-        self.redis.stop()
+        self.redis.kill9()
 
     def mains(self) -> dict[str, int]:
         """Return the pid of each line's first process, by what it runs."""
