@@ -364,8 +364,10 @@ class TestLateAcceptance:
 
 
 class TestLateResult:
-    @pytest.mark.parametrize("state", set(State) - {State.SENDING, State.UNKNOWN})
-    @pytest.mark.parametrize("name", set(OUTCOMES) - {"accepted", "unknown"})
+    @pytest.mark.parametrize(
+        "state", sorted(set(State) - {State.SENDING, State.UNKNOWN})
+    )
+    @pytest.mark.parametrize("name", sorted(set(OUTCOMES) - {"accepted", "unknown"}))
     def test_it_corrects_its_attempt_only(self, state: State, name: str) -> None:
         email = an_email(state, attempts=(an_attempt(), an_attempt(no=2)))
 
@@ -378,7 +380,7 @@ class TestLateResult:
             corrected, fence=email.fence, attempts=(), updated_at=NOW
         ) == replace(email, attempts=(), updated_at=NOW)
 
-    @pytest.mark.parametrize("state", set(State) - {State.SENDING})
+    @pytest.mark.parametrize("state", sorted(set(State) - {State.SENDING}))
     def test_a_late_unknown_says_nothing_new(self, state: State) -> None:
         email = an_email(state, attempts=(an_attempt(),))
 
@@ -423,7 +425,9 @@ class TestLateResult:
 
 
 class TestLapse:
-    @pytest.mark.parametrize("state", set(State) - {State.SENDING, State.UNKNOWN})
+    @pytest.mark.parametrize(
+        "state", sorted(set(State) - {State.SENDING, State.UNKNOWN})
+    )
     def test_what_nobody_has_in_hand_does_not_lapse(self, state: State) -> None:
         assert lapse(an_email(state, due_at=at(-1)), now=NOW, policy=POLICY) is None
 

@@ -86,7 +86,9 @@ class TestNoRight:
     def test_an_email_that_is_not_there_is_left(self, world: Simulation) -> None:
         assert world.attempt(ALPHA, a_hint()) == Done()
 
-    @pytest.mark.parametrize("state", set(State) - {State.QUEUED, State.SCHEDULED})
+    @pytest.mark.parametrize(
+        "state", sorted(set(State) - {State.QUEUED, State.SCHEDULED})
+    )
     def test_what_is_in_hand_or_settled_is_left(
         self, world: Simulation, state: State
     ) -> None:
