@@ -10,18 +10,23 @@ import pymongo
 import pytest
 from pymongo.database import Database
 
-from postroom.adapters.sandbox_inbox import (
-    KEPT,
-    KEY_TTL,
-    TRIM_EVERY,
-    MemoryInbox,
-    MongoInbox,
-)
+from postroom.adapters import sandbox_inbox
+from postroom.adapters.sandbox_inbox import KEY_TTL, MemoryInbox, MongoInbox
 from postroom.domain.errors import StoreUnavailableError
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
+#: Less than there is room for otherwise, so that it is soon full.
+KEPT = 20
+TRIM_EVERY = 5
+
 Inbox = MongoInbox | MemoryInbox
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox_inbox, "KEPT", KEPT)
+    monkeypatch.setattr(sandbox_inbox, "TRIM_EVERY", TRIM_EVERY)
 
 
 @pytest.fixture(params=["memory", "mongo"])

@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,26 @@ pytestmark = pytest.mark.slow
 NOBODY = "127.0.0.1"
 HELLO = ("send", "--to", "ada@example.com", "--subject", "Hello", "--text", "t")
 
+Words = tuple[str, ...]
+Answers = Mapping[Words, subprocess.CompletedProcess[str]]
+
+#: What cannot be done without MongoDB.
+VERBS: list[Words] = [
+    HELLO,
+    ("show", "0" * 24),
+    ("list",),
+    ("list", "--created-after", "1h"),
+    ("retry", "0" * 24),
+    ("dead-letters", "list"),
+    ("dead-letters", "replay", "--since", "1d"),
+]
+
+#: What cannot be done without Redis.
+ORDERS: list[Words] = [
+    ("providers", "list"),
+    *(("providers", verb, "alpha") for verb in ("trip", "reset", "drain", "resume")),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shell:
@@ -27,6 +48,12 @@ class Shell:
 
     mongodb_uri: str
     redis_url: str
+
+    def run_all(self, commands: list[Words]) -> Answers:
+        """Run all at the same time: each waits some seconds for its store."""
+        with ThreadPoolExecutor(len(commands)) as pool:
+            results = pool.map(lambda words: self.run(*words), commands)
+            return dict(zip(commands, results, strict=True))
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         environ = {
@@ -72,23 +99,16 @@ def no_mongodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         yield Shell(mongodb_uri=mongodb_uri, redis_url=server.url)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        HELLO,
-        ("show", "0" * 24),
-        ("list",),
-        ("list", "--created-after", "1h"),
-        ("retry", "0" * 24),
-        ("dead-letters", "list"),
-        ("dead-letters", "replay", "--since", "1d"),
-    ],
-    ids=lambda words: " ".join(words[:2]),
-)
+@pytest.fixture(scope="module")
+def told_without_mongodb(no_mongodb: Shell) -> Answers:
+    return no_mongodb.run_all(VERBS)
+
+
+@pytest.mark.parametrize("words", VERBS, ids=lambda words: " ".join(words[:2]))
 def test_without_mongodb_a_verb_says_so_in_one_line(
-    no_mongodb: Shell, words: tuple[str, ...]
+    told_without_mongodb: Answers, words: Words
 ) -> None:
-    result = no_mongodb.run(*words)
+    result = told_without_mongodb[words]
 
     assert (result.returncode, result.stdout) == (3, ""), result.stderr
     assert result.stderr.startswith("postroom: MongoDB: ")
@@ -114,11 +134,16 @@ def test_without_mongodb_providers_still_obey(no_mongodb: Shell) -> None:
     assert (alpha["parked"], beta["parked"]) == (None, None)
 
 
-@pytest.mark.parametrize("order", ["list", "trip", "reset", "drain", "resume"])
-def test_without_redis_no_order_is_given(no_redis: Shell, order: str) -> None:
-    name = () if order == "list" else ("alpha",)
+@pytest.fixture(scope="module")
+def told_without_redis(no_redis: Shell) -> Answers:
+    return no_redis.run_all(ORDERS)
 
-    result = no_redis.run("providers", order, *name)
+
+@pytest.mark.parametrize("words", ORDERS, ids=lambda words: words[1])
+def test_without_redis_no_order_is_given(
+    told_without_redis: Answers, words: Words
+) -> None:
+    result = told_without_redis[words]
 
     assert (result.returncode, result.stdout) == (3, "")
     assert result.stderr.startswith("postroom: Redis is away: ")

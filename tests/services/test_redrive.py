@@ -98,7 +98,7 @@ def test_age_counts_anew(world: Simulation) -> None:
 
     world.redrive(email_id)
     world.take_hints()
-    world.run()
+    world.run(seconds(30))
 
     assert world.email(email_id).state is State.SENT
 
