@@ -197,7 +197,9 @@ def test_a_request_that_nobody_reads_is_bounded() -> None:
         outcome = a_transport(server.url).post(LARGE, timeout=SHORT)
 
         assert time.monotonic() - began < BOUND_S
-    assert outcome == Unknown(cause="timeout", detail="no complete answer in time")
+    # The end of the time is seen by the socket or, a moment later, by the watchdog.
+    assert isinstance(outcome, Unknown)
+    assert outcome.cause == "timeout"
 
 
 def early(answer: str) -> Callable[[socket.socket], None]:
