@@ -17,6 +17,9 @@ FIND_PYTHON = for it in $(NAMES); do if "$$it" -c '$(FITS)' 2>/dev/null; \
 LIST_PYTHON = for it in $(NAMES); do "$$it" -c \
 	'import sys; print("  " + sys.executable, "is", sys.version.split()[0])' 2>/dev/null; done
 
+# Whole files go to several workers at once, the long ones first (docs/adr/0033).
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+
 LIST_FILES = find $(FOLDERS) -type f ! -path '*/__pycache__/*' | LC_ALL=C sort
 
 # What an installation says is only worth reading when it fails.
@@ -49,21 +52,21 @@ check: .venv/dev links ## Format check, lint, types, imports, all tests with cov
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest --cov --cov-branch --cov-report= $(ARGS)
+	$(BIN)/pytest $(PARALLEL) --cov --cov-branch --cov-report= $(ARGS)
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='*/domain/*,*/services/*' --fail-under=100
 
 .PHONY: test
 test: .venv/dev links ## All tests, on own stores or MONGODB_URI=... REDIS_URL=...
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 .PHONY: test-unit
 test-unit: .venv/dev links ## The quick tests only
-	$(BIN)/pytest -m 'not e2e and not slow' $(ARGS)
+	$(BIN)/pytest $(PARALLEL) -m 'not e2e and not slow' $(ARGS)
 
 .PHONY: test-e2e
 test-e2e: .venv/dev links ## The tests on the real processes only
-	$(BIN)/pytest -m e2e $(ARGS)
+	$(BIN)/pytest $(PARALLEL) -m e2e $(ARGS)
 
 .PHONY: prove
 prove: .venv/dev links ## The same at their full size: outages, kills, backlogs (an hour or more)
@@ -80,7 +83,7 @@ test-watch: .venv/dev links ## The quick tests, again after each change
 
 .PHONY: cover
 cover: .venv/dev links ## All tests, and which lines and branches they miss, as HTML
-	$(BIN)/pytest --cov --cov-branch --cov-report=html --cov-report=term $(ARGS)
+	$(BIN)/pytest $(PARALLEL) --cov --cov-branch --cov-report=html --cov-report=term $(ARGS)
 	@echo "see htmlcov/index.html"
 
 .PHONY: format

@@ -23,6 +23,37 @@ from tests.servers import (
     with_database,
 )
 
+#: Workers for each core: most of the tests wait, for a process, a server or a time.
+WORKERS_PER_CORE = 2
+
+#: And at most, wherever the machine's cores are not all ours.
+MOST_WORKERS = 8
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Say how many workers `-n auto` means; each starts servers of its own.
+
+    Given servers are one for all: their tests run one after another.
+    """
+    if os.environ.get("MONGODB_URI") or os.environ.get("REDIS_URL"):
+        return 0
+    return min(MOST_WORKERS, WORKERS_PER_CORE * (os.cpu_count() or 1))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Let workers begin with what takes long, so that they end at the same time."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_is_quick)
+
+
+def _is_quick(item: pytest.Item) -> tuple[bool, bool]:
+    e2e, slow = (item.get_closest_marker(name) for name in ("e2e", "slow"))
+    return e2e is None, slow is None
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say why a module is not found: a new file needs a link, `make links`."""
