@@ -142,7 +142,7 @@ class Composed:
             "MONGODB_URI": mongodb,
             "REDIS_URL": redis,
             "PORT": str(self.port),
-            "POSTROOM_METRICS_PORT": str(embedded.free_port()),
+            "POSTROOM_METRICS_PORT": str(a_port()),
         }
 
     def environ(self, name: str) -> dict[str, str]:
