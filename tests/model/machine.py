@@ -35,6 +35,7 @@ from tests.builders import ID, NOW, seconds
 from tests.model.numbers import email_key, instant, instants, second
 from tests.model.ports import Board, Line, Paused, Ports, Seen, Settling, Write
 from tests.model.promises import wrong_with_email, wrong_with_write
+from tests.model.world import After
 
 #: How far a client moves a scheduled email, from now.
 MOVED = timedelta(seconds=50)
@@ -58,22 +59,6 @@ class Hold(NamedTuple):
     key: str | None
     outcome: Outcome | None
     script: tuple[Seen, ...]
-
-
-class After(NamedTuple):
-    """What a step leaves behind.
-
-    Attributes:
-        hold: Number of what the worker has in hand then; 0 for nothing.
-        named: The provider that the router named.
-        wrong: Promises that a write has broken.
-    """
-
-    email: int
-    hinted: bool = False
-    hold: int = 0
-    named: str | None = None
-    wrong: tuple[str, ...] = ()
 
 
 class Machine:

@@ -68,7 +68,8 @@ def _may_fail(
     }
     if after.reason == "refused":
         return bool(kinds[RefusalKind.PERMANENT])
-    return kinds[RefusalKind.SENDER] == set(names)
+    able = {after.provider} if after.provider else set(names)
+    return kinds[RefusalKind.SENDER] == able
 
 
 def wrong_with_call(
@@ -132,12 +133,16 @@ def wrong_with_copy(
 
 
 def _might_repeat(email: Email, copy: Copy, other: Copy) -> bool:
-    """Whether one copy could have been a mere repetition of another."""
+    """Whether one copy could have been a mere repetition of another.
+
+    A redrive is another email, with keys of its own.
+    """
     mine, its = email.attempt(copy.attempt), email.attempt(other.attempt)
     return (
         mine is not None
         and its is not None
         and mine.provider == its.provider
+        and its.round >= email.first_round
         and its.key_until is not None
         and mine.started_at <= its.key_until
     )

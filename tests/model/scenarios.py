@@ -6,7 +6,9 @@ than anybody can wait for. ``PROVE=full`` walks with larger ones.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache
@@ -87,7 +89,8 @@ class Scenario:
             What was found, and every write that was tried.
         """
         world, steps = self.begin(delivery)
-        walk = explore(world, steps, until=until)
+        with _silence():
+            walk = explore(world, steps, until=until)
         return walk, tuple(steps.machine.writes.values())
 
     def _budget(self) -> Budget:
@@ -98,6 +101,17 @@ class Scenario:
             for name, count in self.more.items()
         }
         return self.budget._replace(**more)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the services from logging each step of thousands of histories."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -125,6 +139,12 @@ SCENARIOS: Mapping[str, Scenario] = {
         budget=Budget(faults=1, stalls=1, news=1),
         fates=(*TIMEOUTS, "unsure, taken", "not now"),
         more={"crashes": 1, "news": 1},
+    ),
+    "pinned": Scenario(
+        budget=Budget(faults=1, crashes=1, strays=1, redrives=1),
+        fates=DOUBT + REFUSALS,
+        more={"faults": 1, "stalls": 1},
+        given={"provider": "b"},
     ),
     "old": Scenario(
         budget=Budget(faults=2, crashes=1, stalls=1),

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from postroom.domain.email import Attempt
 from tests.model.fates import ACCEPTED, FATES
-from tests.model.machine import After, Machine
-from tests.model.world import Copy, Step, Worker, World
+from tests.model.machine import Machine
+from tests.model.world import After, Copy, Step, Worker, World
 
 #: How long all providers are away, in seconds.
 AWAY_S = 30

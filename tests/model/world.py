@@ -109,6 +109,22 @@ class World(NamedTuple):
         return self._replace(budget=self.budget._replace(**{name: left}))
 
 
+class After(NamedTuple):
+    """What a step leaves behind.
+
+    Attributes:
+        hold: Number of what the worker has in hand then; 0 for nothing.
+        named: The provider that the router named.
+        wrong: Promises that a write has broken.
+    """
+
+    email: int
+    hinted: bool = False
+    hold: int = 0
+    named: str | None = None
+    wrong: tuple[str, ...] = ()
+
+
 class Step(NamedTuple):
     """One way on.
 
