@@ -19,6 +19,7 @@ from ..adapters.metrics_page import MetricsPage
 from ..adapters.settings import Settings
 from ..adapters.wiring import Parts, build, tell
 from ..domain.errors import SettingsError
+from ..domain.ports import Heartbeats
 from ..services.attempt import Attempt
 from ..services.audit import Audit
 from ..services.health import Verdicts
@@ -59,11 +60,12 @@ def send() -> None:
     """Set up a process for the send queues of the configured providers."""
     parts = _parts()
     pulse = Pulse()
-    serving = Serving(parts.heartbeats)
+    serving = Serving(_heartbeats(parts, "worker"))
     pulse.every(BEAT_EVERY, serving.beat)
-    broker = _broker(parts, serving, pulse, ThreadShares(tuple(parts.providers)))
+    shares = ThreadShares(tuple(parts.providers))
+    broker = _broker(parts, "worker", serving, pulse, shares)
     _show_metrics(parts)
-    attempt = _attempt(parts)
+    attempt = parts.failpoints.fit(_attempt(parts))
     for name in parts.providers:
         declare_send(broker, name, attempt, parts.settings.policy)
 
@@ -71,24 +73,26 @@ def send() -> None:
 def router() -> None:
     """Set up a process for router, sweep and reconcile."""
     parts = _parts(queues=True)
+    fit = parts.failpoints.fit
     pulse = Pulse()
     pulse.every(BEAT_EVERY, _beat(parts, "router"))
-    broker = _broker(parts, pulse)
+    broker = _broker(parts, "router", pulse)
     _show_metrics(parts)
     _declare_router(broker, parts)
-    sweep = declare_sweep(broker, _offer(parts), parts.heartbeats)
+    sweep = declare_sweep(broker, fit(_offer(parts)), _heartbeats(parts, "sweep"))
     pulse.every(parts.settings.sweep_every, sweep)
-    pulse.every(RETAIN_EVERY, retaining(_retain(parts)), first=RETAIN_FIRST)
-    pulse.every(WATCH_EVERY, _watch(parts), first=WATCH_FIRST)
-    declare_reconcile(broker, _reconcile(parts), parts.settings.policy)
-    declare_release(broker, _release(parts), parts.settings.policy)
+    pulse.every(RETAIN_EVERY, retaining(fit(_retain(parts))), first=RETAIN_FIRST)
+    pulse.every(WATCH_EVERY, fit(_watch(parts)), first=WATCH_FIRST)
+    declare_reconcile(broker, fit(_reconcile(parts)), parts.settings.policy)
+    declare_release(broker, fit(_release(parts)), parts.settings.policy)
 
 
 def schedule() -> None:
     """Set up the clock's process: it only sends what is due by the clock."""
     parts = _parts()
-    broker = _broker(parts)
-    declare_sweep(broker, _offer(parts), parts.heartbeats)
+    broker = _broker(parts, "scheduler")
+    offer = parts.failpoints.fit(_offer(parts))
+    declare_sweep(broker, offer, _heartbeats(parts, "sweep"))
 
 
 def _parts(*, queues: bool = False) -> Parts:
@@ -102,9 +106,10 @@ def _parts(*, queues: bool = False) -> Parts:
     return parts
 
 
-def _broker(parts: Parts, *middleware: Middleware) -> SteadyBroker:
+def _broker(parts: Parts, owner: str, *middleware: Middleware) -> SteadyBroker:
     ours = [GracefulStop(), SecondChance(), *middleware]
-    return build_broker(parts.broker_client, ours)
+    broker = build_broker(parts.broker_client, ours)
+    return parts.failpoints.fit_broker(owner, broker)
 
 
 def _show_metrics(parts: Parts) -> None:
@@ -113,12 +118,17 @@ def _show_metrics(parts: Parts) -> None:
     if settings.metrics_port is None:
         return
     audit = Audit(books=parts.books, clock=parts.clock, policy=settings.policy)
-    page = MetricsPage(audit, parts.breakers)
+    page = MetricsPage(parts.failpoints.fit(audit), parts.breakers)
     listen(settings.metrics_port, page, key=settings.metrics_key)
 
 
 def _beat(parts: Parts, part: str) -> Callable[[], None]:
-    return lambda: parts.heartbeats.beat(part)
+    heartbeats = _heartbeats(parts, part)
+    return lambda: heartbeats.beat(part)
+
+
+def _heartbeats(parts: Parts, owner: str) -> Heartbeats:
+    return parts.failpoints.guard(owner, "heartbeats", parts.heartbeats)
 
 
 def _declare_router(broker: SteadyBroker, parts: Parts) -> None:
@@ -130,11 +140,12 @@ def _declare_router(broker: SteadyBroker, parts: Parts) -> None:
         profiles=parts.profiles,
         policy=parts.settings.policy,
     )
-    declare_router(broker, route, parts.settings.policy)
+    declare_router(broker, parts.failpoints.fit(route), parts.settings.policy)
 
 
 def _attempt(parts: Parts) -> Attempt:
-    policy = parts.settings.policy
+    fit, policy = parts.failpoints.fit, parts.settings.policy
+    verdicts = Verdicts(board=parts.board, hints=parts.hints, policy=policy)
     settle = Settle(
         store=parts.store,
         hints=parts.hints,
@@ -152,8 +163,8 @@ def _attempt(parts: Parts) -> Attempt:
         board=parts.board,
         providers=parts.providers,
         policy=policy,
-        settle=settle,
-        verdicts=Verdicts(board=parts.board, hints=parts.hints, policy=policy),
+        settle=fit(settle),
+        verdicts=fit(verdicts),
     )
 
 

@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Self, assert_never
 from urllib.parse import unquote, urlsplit
 
@@ -93,6 +94,7 @@ class Settings:
         cors_origins: ``*`` or origins; empty for no CORS at all.
         provider_proxy: May hold a password, so it is not in the ``repr``.
         max_body_bytes: Largest request body as it comes over the wire.
+        failpoints_dir: Where tests arm failpoints; ``None`` for no failpoints.
         warnings: What to tell the operator at start, one sentence each.
     """
 
@@ -116,6 +118,7 @@ class Settings:
     web_concurrency: int
     worker_processes: int
     worker_threads: int
+    failpoints_dir: Path | None = None
     warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -152,6 +155,7 @@ class Settings:
             web_concurrency=reading.value(table.WEB_CONCURRENCY),
             worker_processes=reading.value(table.WORKER_PROCESSES),
             worker_threads=reading.value(table.WORKER_THREADS),
+            failpoints_dir=reading.optional(table.FAILPOINTS_DIR),
         )
         _check(settings, reading)
         if reading.faults:
@@ -238,6 +242,12 @@ def _check(settings: Settings, reading: Reading) -> None:
             why=f"at most {table.RETRY_MAX.name}, {policy.retry_max.total_seconds():g}",
         )
     _check_retention(policy, reading)
+    if settings.failpoints_dir is not None and settings.env is Environment.PRODUCTION:
+        reading.fault(
+            table.FAILPOINTS_DIR,
+            got=reading.text(table.FAILPOINTS_DIR.name),
+            why=f"and none at all with {table.ENV.name} production",
+        )
 
 
 def _check_retention(policy: Policy, reading: Reading) -> None:
@@ -261,6 +271,8 @@ def _warnings(settings: Settings, reading: Reading) -> Iterator[str]:
         yield "POSTROOM_PROVIDERS names only the sandbox: no email leaves"
     for told in overruled_options(settings.mongodb_uri.reveal()):
         yield f"MONGODB_URI says {told}: that has no effect, {MAJORITY_RULES}"
+    if settings.failpoints_dir is not None:
+        yield "POSTROOM_FAILPOINTS_DIR is set: whoever can write there ends processes"
     if not settings.redis_tls_verify:
         yield "POSTROOM_REDIS_TLS_VERIFY is false: Redis may be somebody else"
     if "*" in settings.cors_origins:

@@ -15,6 +15,7 @@ from .settings_providers import ACCOUNT_VARIABLES, Account, ProviderKind
 from .settings_reading import Variable
 from .settings_values import (
     FLAG,
+    FOLDER,
     KEY,
     MAILBOX,
     MONGODB_URI,
@@ -252,6 +253,13 @@ WORKER_THREADS = _variable(
     whole(1, 512),
     default="32",
     meaning="Threads of each of them: calls to providers at a time.",
+)
+
+FAILPOINTS_DIR = _variable(
+    "POSTROOM_FAILPOINTS_DIR",
+    FOLDER,
+    meaning="For tests only, refused in production: a file in it kills the process "
+    "that comes to the point of its name.",
 )
 
 #: All but the accounts' own, in the README's order.

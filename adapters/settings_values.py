@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
@@ -157,6 +158,13 @@ def _redis_url(text: str) -> Secret:
     return Secret(text)
 
 
+def _folder(text: str) -> Path:
+    folder = Path(text)
+    if not folder.is_dir():
+        raise ValueError("there is none")
+    return folder
+
+
 def split_url(
     text: str, schemes: tuple[str, ...], *, one_host: bool = True
 ) -> SplitResult:
@@ -200,6 +208,7 @@ def _mailbox(text: str) -> Address:
 
 FLAG = Kind(read=_flag, expected="true or false")
 KEY = Kind(read=_key, expected="a key of visible ASCII characters", secret=True)
+FOLDER = Kind(read=_folder, expected="a folder")
 DOMAIN = Kind(read=ascii_domain, expected="a domain name")
 MAILBOX = Kind(read=_mailbox, expected="Name <local@domain> or local@domain")
 ORIGINS = Kind(read=_origins, expected="http(s)://host[:port], ..., or *")

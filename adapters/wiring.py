@@ -27,6 +27,7 @@ from . import redis_clients
 from .breaker_board import RedisBreakerBoard
 from .chance import SystemChance
 from .clock import ServerClock
+from .failpoints import Failpoints
 from .heartbeats import RedisHeartbeats
 from .hints import RedisHints
 from .inspection import ServerInspector
@@ -55,6 +56,7 @@ class Parts:
         inbox: What ``sandbox`` sent, for the page that shows it.
         archive: The emails as people look for them.
         premises: What the self-checks look at.
+        failpoints: What tests put around all of this; none without a folder for them.
         closing: Closes what was opened.
     """
 
@@ -73,6 +75,7 @@ class Parts:
     archive: MongoArchive
     premises: Premises
     broker_client: redis.Redis
+    failpoints: Failpoints
     closing: ExitStack
 
     def close(self) -> None:
@@ -81,7 +84,8 @@ class Parts:
 
     def breakers(self) -> Mapping[str, BreakerState]:
         """Return the state of each provider's breaker, read now."""
-        return {name: self.board.view(name).health.state for name in self.providers}
+        board = self.failpoints.guard("metrics", "board", self.board)
+        return {name: board.view(name).health.state for name in self.providers}
 
     @property
     def profiles(self) -> tuple[ProviderProfile, ...]:
@@ -91,6 +95,7 @@ class Parts:
 
 def build(settings: Settings) -> Parts:
     """Make the parts. Nothing is connected until it is used."""
+    failpoints = Failpoints(settings.failpoints_dir)
     closing = ExitStack()
     client: MongoClient[Document] = connect(settings.mongodb_uri.reveal())
     closing.callback(client.close)
@@ -127,22 +132,32 @@ def build(settings: Settings) -> Parts:
             timeout=settings.policy.timeout,
             clock=clock,
         ),
-        providers=build_providers(settings, inbox=inbox, clock=clock),
+        providers=build_providers(
+            settings,
+            inbox=failpoints.guard("sandbox", "inbox", inbox),
+            clock=clock,
+            around=failpoints.around,
+        ),
         heartbeats=RedisHeartbeats(beats_client),
         inbox=inbox,
         archive=MongoArchive(database),
-        premises=_premises(settings, database, looks_client),
+        premises=_premises(settings, database, looks_client, failpoints),
         broker_client=broker_client,
+        failpoints=failpoints,
         closing=closing,
     )
 
 
 def _premises(
-    settings: Settings, database: Database[Document], client: redis.Redis
+    settings: Settings,
+    database: Database[Document],
+    client: redis.Redis,
+    failpoints: Failpoints,
 ) -> Premises:
+    guard = failpoints.guard
     return Premises(
-        inspector=ServerInspector(database, client),
-        queues=RedisSendQueues(client),
+        inspector=guard("self_check", "inspector", ServerInspector(database, client)),
+        queues=guard("self_check", "queues", RedisSendQueues(client)),
         policy=settings.policy,
         production=settings.env is Environment.PRODUCTION,
         providers=tuple(provider.name for provider in settings.providers),

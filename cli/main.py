@@ -102,34 +102,41 @@ def operating(
     parts = build(settings)
     on_close(parts.close)
     shared: dict[str, Any] = {"store": parts.store, "clock": parts.clock}
-    redrive = Redrive(**shared, hints=parts.hints, policy=settings.policy)
+    fit = parts.failpoints.fit
+    redrive = fit(Redrive(**shared, hints=parts.hints, policy=settings.policy))
     names = tuple(parts.providers)
     return Operating(
         accept=partial(_accept, parts),
         describe=_describe,
-        find=Find(store=parts.store, archive=parts.archive),
+        find=fit(Find(store=parts.store, archive=parts.archive)),
         redrive=redrive,
-        mark_sent=MarkSent(**shared),
-        replay=Replay(archive=parts.archive, redrive=redrive),
-        providers=Providers(
-            panel=parts.board,
-            archive=parts.archive,
-            hints=parts.hints,
-            queues=parts.premises.queues,
-            names=names,
+        mark_sent=fit(MarkSent(**shared)),
+        replay=fit(Replay(archive=parts.archive, redrive=redrive)),
+        providers=fit(
+            Providers(
+                panel=parts.board,
+                archive=parts.archive,
+                hints=parts.hints,
+                queues=parts.premises.queues,
+                names=names,
+            )
         ),
-        doctor=Doctor(
-            **shared,
-            self_check=SelfCheck(parts.premises),
-            archive=parts.archive,
-            panel=parts.board,
-            heartbeats=parts.heartbeats,
-            names=names,
+        doctor=fit(
+            Doctor(
+                **shared,
+                self_check=SelfCheck(parts.premises),
+                archive=parts.archive,
+                panel=parts.board,
+                heartbeats=parts.heartbeats,
+                names=names,
+            )
         ),
-        audit=Audit(
-            books=parts.books.bounded(AUDIT_S),
-            clock=parts.clock,
-            policy=settings.policy,
+        audit=fit(
+            Audit(
+                books=parts.books.bounded(AUDIT_S),
+                clock=parts.clock,
+                policy=settings.policy,
+            )
         ),
         clock=parts.clock,
     )

@@ -72,20 +72,21 @@ def services_of(parts: Parts, *, counters: str | None = None) -> Services:
         parts: Of this process.
         counters: The folder of the counters of all processes behind this port.
     """
+    fit = parts.failpoints.fit
     audit = Audit(books=parts.books, clock=parts.clock, policy=parts.settings.policy)
     return Services(
         accept=accept_of(parts),
-        show=Show(store=parts.store),
-        ready=Ready(store=parts.store, heartbeats=parts.heartbeats),
+        show=fit(Show(store=parts.store)),
+        ready=fit(Ready(store=parts.store, heartbeats=parts.heartbeats)),
         inbox=parts.inbox,
         clock=parts.clock,
-        metrics=MetricsPage(audit, parts.breakers, folder=counters),
+        metrics=MetricsPage(fit(audit), parts.breakers, folder=counters),
     )
 
 
 def accept_of(parts: Parts) -> Accept:
     """Return what accepts an email, here and for the command."""
-    return Accept(
+    accept = Accept(
         store=parts.store,
         hints=parts.hints,
         clock=parts.clock,
@@ -94,3 +95,4 @@ def accept_of(parts: Parts) -> Accept:
         policy=parts.settings.policy,
         ledger=parts.ledger,
     )
+    return parts.failpoints.fit(accept)

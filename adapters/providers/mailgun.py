@@ -21,6 +21,7 @@ from ...domain.errors import UnbuildableError
 from ...domain.outcome import Accepted, Outcome, RefusalKind, Unknown
 from ...domain.ports import Built
 from ...domain.routing import ProviderProfile
+from ..failpoints import Around, nothing_around
 from ..settings_providers import MailgunSettings
 from .answers import Row, json_object, message_id, plain_text, refusal, scrub
 from .contents import (
@@ -89,8 +90,9 @@ class MailgunProvider:
         *,
         proxy: str | None = None,
         tls: ssl.SSLContext | None = None,
+        around: Around = nothing_around,
     ) -> None:
-        """Prepare the account; see `Transport` for ``proxy`` and ``tls``."""
+        """Prepare the account; see `Transport` for the arguments."""
         key = settings.api_key.reveal()
         headers = dict(make_headers(basic_auth=f"api:{key}"))
         self._hidden = (key, headers["authorization"].removeprefix("Basic "))
@@ -100,6 +102,7 @@ class MailgunProvider:
             headers={**headers, "Accept": "application/json"},
             proxy=proxy,
             tls=tls,
+            around=around,
         )
         self.profile = ProviderProfile(
             name=settings.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from ...domain.ports import Clock, Provider
+from ..failpoints import Around, nothing_around
 from ..settings import Settings
 from ..settings_providers import (
     MailgunSettings,
@@ -22,7 +23,11 @@ from .smtp import SmtpProvider
 
 
 def build_providers(
-    settings: Settings, *, inbox: Inbox, clock: Clock
+    settings: Settings,
+    *,
+    inbox: Inbox,
+    clock: Clock,
+    around: Around = nothing_around,
 ) -> dict[str, Provider]:
     """Return the configured providers by name, in order of preference.
 
@@ -31,24 +36,33 @@ def build_providers(
     """
     return {
         given.name: _provider(
-            given, proxy=settings.provider_proxy, inbox=inbox, clock=clock
+            given,
+            proxy=settings.provider_proxy,
+            inbox=inbox,
+            clock=clock,
+            around=around,
         )
         for given in settings.providers
     }
 
 
 def _provider(
-    given: ProviderSettings, *, proxy: str | None, inbox: Inbox, clock: Clock
+    given: ProviderSettings,
+    *,
+    proxy: str | None,
+    inbox: Inbox,
+    clock: Clock,
+    around: Around,
 ) -> Provider:
     match given:
         case SendgridSettings():
-            return SendgridProvider(given, proxy=proxy)
+            return SendgridProvider(given, proxy=proxy, around=around)
         case MailgunSettings():
-            return MailgunProvider(given, proxy=proxy)
+            return MailgunProvider(given, proxy=proxy, around=around)
         case ResendSettings():
-            return ResendProvider(given, proxy=proxy)
+            return ResendProvider(given, proxy=proxy, around=around)
         case SmtpSettings():
-            return SmtpProvider(given)
+            return SmtpProvider(given, around=around)
         case SandboxSettings():
             return SandboxProvider(given, inbox, clock=clock)
         case _:

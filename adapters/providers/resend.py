@@ -17,6 +17,7 @@ from ...domain.email import Email
 from ...domain.outcome import Accepted, Outcome, RefusalKind, Unknown
 from ...domain.ports import Built
 from ...domain.routing import ProviderProfile
+from ..failpoints import Around, nothing_around
 from ..settings_providers import ResendSettings
 from .answers import Row, json_object, message_id, plain_text, refusal, scrub
 from .resend_message import message_of
@@ -96,8 +97,9 @@ class ResendProvider:
         *,
         proxy: str | None = None,
         tls: ssl.SSLContext | None = None,
+        around: Around = nothing_around,
     ) -> None:
-        """Prepare the account; see `Transport` for ``proxy`` and ``tls``."""
+        """Prepare the account; see `Transport` for the arguments."""
         key = settings.api_key.reveal()
         self._hidden = (key,)
         self._transport = Transport(
@@ -110,6 +112,7 @@ class ResendProvider:
             },
             proxy=proxy,
             tls=tls,
+            around=around,
         )
         self.profile = ProviderProfile(
             name=settings.name,

@@ -21,6 +21,7 @@ from ...domain.errors import UnbuildableError
 from ...domain.outcome import Accepted, Outcome, RefusalKind, Unknown
 from ...domain.ports import Built
 from ...domain.routing import ProviderProfile
+from ..failpoints import Around, nothing_around
 from ..settings_providers import SendgridSettings
 from .answers import Row, json_object, message_id, plain_text, refusal, scrub
 from .contents import (
@@ -84,8 +85,9 @@ class SendgridProvider:
         *,
         proxy: str | None = None,
         tls: ssl.SSLContext | None = None,
+        around: Around = nothing_around,
     ) -> None:
-        """Prepare the account; see `Transport` for ``proxy`` and ``tls``."""
+        """Prepare the account; see `Transport` for the arguments."""
         key = settings.api_key.reveal()
         self._hidden = (key,)
         self._transport = Transport(
@@ -93,6 +95,7 @@ class SendgridProvider:
             headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
             proxy=proxy,
             tls=tls,
+            around=around,
         )
         self.profile = ProviderProfile(
             name=settings.name,

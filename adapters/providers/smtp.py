@@ -21,6 +21,7 @@ from ...domain.errors import UnbuildableError
 from ...domain.outcome import Accepted, NotSent, Outcome, Unknown
 from ...domain.ports import Built
 from ...domain.routing import ProviderProfile
+from ..failpoints import Around, nothing_around
 from ..settings_providers import SmtpSettings
 from ..settings_smtp import SmtpTls
 from .connection import Resolver
@@ -59,6 +60,7 @@ class SmtpProvider:
         tls: ssl.SSLContext | None = None,
         resolver: Resolver = socket.getaddrinfo,
         max_idle_s: float = MAX_IDLE_S,
+        around: Around = nothing_around,
     ) -> None:
         """Prepare the account; nothing is opened before the first call.
 
@@ -68,10 +70,12 @@ class SmtpProvider:
                 trusts.
             resolver: Finds the addresses of a host.
             max_idle_s: How long an idle connection may be used again, in seconds.
+            around: Put around the sending of the final dot, for failpoints.
         """
         self._server = settings.server
         self._hidden = _secrets(settings)
         self._resolver = resolver
+        self._around = around
         self._tls = None
         if self._server.tls is not SmtpTls.NONE:
             self._tls = tls or ssl.create_default_context(cafile=settings.ca_file)
@@ -111,7 +115,12 @@ class SmtpProvider:
                 outcome = self._converse(kept, built.request, guard)
                 if outcome is not None:
                     return outcome
-            fresh = Session(self._server, tls=self._tls, resolver=self._resolver)
+            fresh = Session(
+                self._server,
+                tls=self._tls,
+                resolver=self._resolver,
+                around=self._around,
+            )
             outcome = self._converse(fresh, built.request, guard)
         finally:
             guard.disarm()

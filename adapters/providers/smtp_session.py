@@ -17,6 +17,7 @@ from typing import Any
 from urllib3.util import wait_for_read
 
 from ...domain.outcome import NotSent
+from ..failpoints import Around, nothing_around
 from ..settings_smtp import SmtpServer, SmtpTls
 from .connection import Resolver, first_of, not_sent, resolve
 from .smtp_answers import Reply, Stage
@@ -62,12 +63,14 @@ class Session:
         *,
         tls: ssl.SSLContext | None,
         resolver: Resolver = socket.getaddrinfo,
+        around: Around = nothing_around,
     ) -> None:
-        """Prepare the connection; ``tls``: whom to trust, unless there is no TLS."""
+        """Prepare the connection; see `SmtpProvider` for the arguments."""
         self._server = server
         self._tls = tls
         self._resolver = resolver
         self._smtp = _Smtp(server.host)
+        self._send_dot = around("smtp.dot", lambda: self._smtp.send(b".\r\n"))
         self._lever: socket.socket | None = None
         self._guard: Guard | None = None
         self.stage = Stage.CONNECT
@@ -167,7 +170,7 @@ class Session:
         """Send the final dot. From here on the email may be out."""
 
         def dot() -> tuple[int, bytes]:
-            self._smtp.send(b".\r\n")
+            self._send_dot()
             return self._smtp.getreply()
 
         reply = self._ask(Stage.END, dot)

@@ -22,6 +22,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from ...domain.outcome import NotSent, Unknown
+from ..failpoints import Around, nothing_around
 from .connection import PlainConnection, Resolver, SecureConnection
 from .idle import MAX_IDLE_S, Idle
 from .watchdog import WATCHDOG, Guard
@@ -68,6 +69,7 @@ class Transport:
         tls: ssl.SSLContext | None = None,
         resolver: Resolver = socket.getaddrinfo,
         max_idle_s: float = MAX_IDLE_S,
+        around: Around = nothing_around,
     ) -> None:
         """Prepare the way; nothing is opened before the first call.
 
@@ -78,6 +80,7 @@ class Transport:
             tls: Whom to trust; by default those whom this machine trusts.
             resolver: Finds the addresses of a host.
             max_idle_s: How long an idle connection may be used again, in seconds.
+            around: Put around the sending of each request, for failpoints.
         """
         parts = urlsplit(url)
         self._secure = parts.scheme == "https"
@@ -97,6 +100,7 @@ class Transport:
             self._headers |= self._proxy_headers
         self._tls = (tls or ssl.create_default_context()) if self._secure else None
         self._resolver = resolver
+        self._send = around("http.request", self._write)
         self._idle = Idle[PlainConnection | SecureConnection](max_idle_s)
 
     def post(
@@ -160,7 +164,7 @@ class Transport:
         if not guard.may_write():
             return NotSent(cause="connect_timeout", detail="late before the request")
         try:
-            whole = self._write(connection, request)
+            whole = self._send(connection, request)
             response = connection.getresponse()
             try:
                 answer = _read(response)
