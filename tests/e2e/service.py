@@ -158,6 +158,10 @@ class Service:
         self.signal(name, signal.SIGKILL)
         self.processes[name].wait(PATIENCE_S)
 
+    @property
+    def running(self) -> list[str]:
+        return list(self.processes)
+
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
@@ -261,7 +265,7 @@ class Service:
             if time.monotonic() > give_up:
                 told = what if isinstance(what, str) else what()
                 tails = "\n".join(
-                    f"--- {name}\n{self.log(name)[-1500:]}" for name in self.processes
+                    f"--- {name}\n{self.log(name)[-1500:]}" for name in self.running
                 )
                 raise AssertionError(f"waited in vain for {told}\n{tails}")
             time.sleep(0.1)

@@ -1,0 +1,73 @@
+"""What no process of the Procfile does often, or at all, as a command of its own.
+
+Each errand is run by the service that does it, made of the parts of a real process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+
+import dramatiq
+
+from postroom.actors import worker
+from postroom.adapters.settings import Settings
+from postroom.adapters.wiring import Parts, build
+from postroom.domain.hint import SWEEP_ACTOR
+from postroom.services.cancel import Cancel
+from postroom.services.reschedule import Reschedule
+
+
+def main() -> None:
+    """Run one errand: its name and what it needs are the arguments."""
+    name, *given = sys.argv[1:]
+    ERRANDS[name](*given)
+
+
+def tick() -> None:
+    """Do what the scheduler does each minute."""
+    worker.schedule()
+    dramatiq.get_broker().actors[SWEEP_ACTOR].send()
+
+
+def retain() -> None:
+    """Do what a router does every five minutes."""
+    with _parts() as parts:
+        parts.failpoints.fit(worker._retain(parts))()
+
+
+def cancel(email_id: str) -> None:
+    """Take an email back."""
+    with _parts() as parts:
+        service = Cancel(store=parts.store, clock=parts.clock)
+        parts.failpoints.fit(service)(email_id)
+
+
+def reschedule(email_id: str, wait_s: str) -> None:
+    """Move an email to so many seconds from now."""
+    with _parts() as parts:
+        service = Reschedule(
+            store=parts.store,
+            hints=parts.hints,
+            clock=parts.clock,
+            policy=parts.settings.policy,
+        )
+        to = parts.clock.now() + timedelta(seconds=float(wait_s))
+        parts.failpoints.fit(service)(email_id, to=to)
+
+
+@contextlib.contextmanager
+def _parts() -> Iterator[Parts]:
+    with contextlib.closing(build(Settings.from_env(os.environ))) as parts:
+        yield parts
+
+
+ERRANDS = {
+    "tick": tick,
+    "retain": retain,
+    "cancel": cancel,
+    "reschedule": reschedule,
+}
