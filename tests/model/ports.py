@@ -19,7 +19,7 @@ from postroom.services.settle import Settle
 
 
 class Write(NamedTuple):
-    """One guarded write, written or not."""
+    """One guarded write, written or not: an equal one may have been before it."""
 
     stored: Email
     change: Change
@@ -36,9 +36,9 @@ class Store(MemoryStore):
 
     def apply(self, change: Change, *, patience: timedelta = timedelta(0)) -> bool:
         stored = self.the_email
-        is_written = super().apply(change)
+        is_written = change.guard.admits(stored)
         self.writes.append(Write(stored, change, change.guard, is_written))
-        return is_written
+        return super().apply(change, patience=patience)
 
     @property
     def the_email(self) -> Email:
