@@ -39,6 +39,12 @@ def retain() -> None:
         parts.failpoints.fit(worker._retain(parts))()
 
 
+def watch() -> None:
+    """Do what a router does some time after its start."""
+    with _parts() as parts:
+        parts.failpoints.fit(worker._watch(parts))()
+
+
 def cancel(email_id: str) -> None:
     """Take an email back."""
     with _parts() as parts:
@@ -68,6 +74,7 @@ def _parts() -> Iterator[Parts]:
 ERRANDS = {
     "tick": tick,
     "retain": retain,
+    "watch": watch,
     "cancel": cancel,
     "reschedule": reschedule,
 }

@@ -500,6 +500,7 @@ def _in_web_and_command() -> Iterator[tuple[str, Way]]:
     yield "show.store.load", Way(go=asked_for("/api/emails/{}"), lane="web")
     for call in ("store.is_writable", "heartbeats.ages"):
         yield f"ready.{call}", Way(go=asked_for("/ready"), lane="web")
+    yield "metrics.board.view", Way(go=asked_for("/metrics"), lane="web")
     retried = commanded("postroom", "retry", "{}", state="failed")
     for call in ("store.load", "store.apply", "hints.route"):
         yield f"redrive.{call}", Way(go=retried, rules=WRONG, lane="errand")
@@ -515,6 +516,8 @@ def _in_web_and_command() -> Iterator[tuple[str, Way]]:
     for call in ("store.load", "store.apply", "hints.route"):
         yield f"reschedule.{call}", Way(go=moved, lane="errand")
     yield "scheduler.broker.enqueue", Way(go=commanded("errand", "tick"), lane="errand")
+    looked = Way(go=commanded("errand", "watch"), lane="errand")
+    yield "watch.heartbeats.ages", looked
     erased = commanded("errand", "retain", environ={"POSTROOM_KEEP_BODY_D": "0"})
     for call in ("final_before", "erase", "remove_expired", "remove_orphans"):
         yield f"retain.retention.{call}", Way(go=erased, lane="errand")
@@ -538,13 +541,20 @@ _LOOKS: Mapping[str, str] = {
     "providers.hints.release": f"providers reset {SPARE}",
     "providers.panel.drain": f"providers drain {SPARE}",
     "providers.panel.resume": f"providers resume {SPARE}",
-    "doctor.inspector.store": "doctor",
-    "doctor.inspector.redis": "doctor",
+    "providers.queues.clear": "providers forget gone",
+    "self_check.inspector.store": "doctor",
+    "self_check.inspector.redis": "doctor",
+    "self_check.queues.backlog": "doctor",
     "doctor.heartbeats.ages": "doctor",
     "doctor.panel.view": "doctor",
     "doctor.store.due": "doctor",
     "doctor.archive.dead_count": "doctor",
     "doctor.archive.counts": "doctor",
+    "audit.books.accepted": "audit",
+    "audit.books.contradictions": "audit",
+    "audit.books.oldest_due": "audit",
+    "audit.books.stored": "audit",
+    "audit.books.unsettled": "audit",
 }
 
 #: For each call of the table how it is reached.
