@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -47,9 +48,11 @@ class SteadyBroker(RedisBroker):
 
     Attributes:
         shares: The share that a queue belongs to, if there is one.
+        quiet_until: Nothing is fetched earlier, by the monotonic clock in seconds.
     """
 
     shares: Mapping[str, Share] = MappingProxyType({})
+    quiet_until = 0.0
 
     def enqueue(
         self,
@@ -86,6 +89,8 @@ class SteadyBroker(RedisBroker):
             queue_name: Of the queue, or of its delay queue (``.DQ``).
             prefetch: At most so many.
         """
+        if time.monotonic() < self.quiet_until:
+            return []
         fetch = self._dispatch("fetch")  # type: ignore[no-untyped-call]
         fetched: list[bytes | None] = fetch(queue_name, prefetch)
         broken = {

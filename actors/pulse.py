@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from threading import Event, Thread
@@ -44,9 +45,12 @@ class Pulse(Middleware):
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
         """Begin."""
-        del broker, worker
-        for each in self._calls:
-            thread = Thread(target=self._run, args=each, daemon=True)
+        del worker
+        # See QuietStart; a broker that knows of none has none.
+        quiet_s = getattr(broker, "quiet_until", 0.0) - time.monotonic()
+        for first, period, call in self._calls:
+            wait_s = max(first.total_seconds(), quiet_s)
+            thread = Thread(target=self._run, args=(wait_s, period, call), daemon=True)
             thread.start()
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
@@ -54,10 +58,8 @@ class Pulse(Middleware):
         del broker, worker
         self._stopping.set()
 
-    def _run(
-        self, first: timedelta, period: timedelta, call: Callable[[], Any]
-    ) -> None:
-        self._stopping.wait(first.total_seconds())
+    def _run(self, first_s: float, period: timedelta, call: Callable[[], Any]) -> None:
+        self._stopping.wait(first_s)
         while not self._stopping.is_set():
             try:
                 call()

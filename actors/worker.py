@@ -34,6 +34,7 @@ from .broker import SteadyBroker, build_broker
 from .graceful_stop import GracefulStop
 from .provider_router import declare_router
 from .pulse import Pulse
+from .quiet_start import QuietStart
 from .reconcile import declare_reconcile, declare_release
 from .retention import retaining
 from .second_chance import SecondChance
@@ -107,7 +108,7 @@ def _parts(*, queues: bool = False) -> Parts:
 
 
 def _broker(parts: Parts, owner: str, *middleware: Middleware) -> SteadyBroker:
-    ours = [GracefulStop(), SecondChance(), *middleware]
+    ours = [GracefulStop(), QuietStart(), SecondChance(), *middleware]
     broker = build_broker(parts.broker_client, ours)
     return parts.failpoints.fit_broker(owner, broker)
 
