@@ -70,9 +70,11 @@ class Leg:
         self._dropped = 0
         self._changed = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
+        # The loop itself keeps no task alive.
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def listen(self) -> int:
-        server = await asyncio.start_server(self._serve, HOST, 0)
+        server = await asyncio.start_server(self._accept, HOST, 0)
         port: int = server.sockets[0].getsockname()[1]
         return port
 
@@ -84,6 +86,13 @@ class Leg:
         if order.mode is Mode.RESET:
             for writer in list(self._open):
                 self._harm(writer)
+
+    def _accept(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
