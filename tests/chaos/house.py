@@ -207,10 +207,16 @@ class House(Service):
         return count
 
     def wait_until_drained(self, patience_s: float) -> float:
-        """Wait until nothing is open; return how long that took."""
-        began = time.monotonic()
-        while time.monotonic() - began < patience_s and self.count_open():
+        """Wait until nothing is open; return how long that took.
+
+        Whoever is slow is waited for: the patience is for how long nothing gets less.
+        """
+        began = since = time.monotonic()
+        least = self.count_open()
+        while least and time.monotonic() - since < patience_s:
             time.sleep(0.2)
+            if (left := self.count_open()) < least:
+                least, since = left, time.monotonic()
         return time.monotonic() - began
 
     def stored(self) -> list[Document]:

