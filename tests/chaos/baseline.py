@@ -37,7 +37,6 @@ def lines(design: str) -> dict[str, str]:
     """Return the processes of a design, as a Procfile has them."""
     worker = "dramatiq tests.chaos.baseline:broker --processes 1 --threads "
     found = {
-        "release": "true",
         "web": "gunicorn --workers 1 --threads 8 'tests.chaos.baseline:app()' "
         "--bind 127.0.0.1:$PORT",
         "worker": worker + "${WORKER_THREADS:-32}",

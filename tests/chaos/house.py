@@ -111,7 +111,7 @@ class House(Service):
             },
             seed=self.plan.seed,
         )
-        self.run("release")
+        self.prepare()
         for name in self.lines:
             if name != "release":
                 self.start(name)
