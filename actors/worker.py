@@ -196,6 +196,7 @@ def _release(parts: Parts) -> Release:
         hints=parts.hints,
         clock=parts.clock,
         board=parts.board,
+        profiles=parts.profiles,
         policy=parts.settings.policy,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from ..domain.hint import Hint
 from ..domain.lifecycle import queued
 from ..domain.policy import Policy
 from ..domain.ports import BreakerBoard, Clock, EmailStore, Hints
-from ..domain.routing import BreakerState, Health
+from ..domain.routing import BreakerState, Health, ProviderProfile
 
 #: Slowest pace of a release, in emails a second.
 LEAST_RATE_PER_S = 10.0
@@ -28,12 +29,18 @@ SLICE_LIMIT = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """Release the oldest emails parked for a provider, one slice at a time."""
+    """Release the oldest emails parked for a provider, one slice at a time.
+
+    Attributes:
+        profiles: The configured providers. What was parked for one that is gone goes
+            by its own time.
+    """
 
     store: EmailStore
     hints: Hints
     clock: Clock
     board: BreakerBoard
+    profiles: Sequence[ProviderProfile]
     policy: Policy
 
     def __call__(self, provider: str) -> int:
@@ -46,6 +53,8 @@ class Release:
             StoreUnavailableError: The store did not answer; the sweep asks again.
             HintError: Redis is away; the sweep asks again.
         """
+        if provider not in {profile.name for profile in self.profiles}:
+            return 0  # it was asked for before the settings changed
         began = self.clock.monotonic()
         view = self.board.view(provider)
         if not self._is_back(view.health):

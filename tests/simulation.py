@@ -234,7 +234,7 @@ class Simulation:
         self.route = Route(**parts, board=board, profiles=profiles)
         self.offer = Offer(**parts, board=board, profiles=profiles)
         self.reconcile = Reconcile(**parts)
-        self.release = Release(**parts, board=board)
+        self.release = Release(**parts, board=board, profiles=profiles)
         self.redrive = Redrive(**parts)
         self.cancel = Cancel(store=self.store, clock=self.clock)
         self.reschedule = Reschedule(**parts)

@@ -94,7 +94,7 @@ class Machine:
         self._route = Route(**routing)
         self._offer = Offer(**routing)
         self._reconcile = Reconcile(**hinting)
-        self._release = Release(**hinting, board=board)
+        self._release = Release(**routing)
         self._cancel = Cancel(**common)
         self._mark = MarkSent(**common)
         self._redrive = Redrive(**hinting)

@@ -132,3 +132,11 @@ def test_what_somebody_took_meanwhile_is_theirs(world: Simulation) -> None:
 
     assert world.release(ALPHA) == 0
     assert routed(world) == []
+
+
+def test_a_provider_that_is_gone_is_released_no_more(world: Simulation) -> None:
+    (email_id,) = park(world, 1, BETA)
+    world.configure(ALPHA)
+
+    assert world.release(BETA) == 0
+    assert world.email(email_id).parked_for == (BETA,)
