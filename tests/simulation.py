@@ -195,17 +195,14 @@ class Simulation:
         self._next_sweep = NOW + SWEEP_EVERY
         self.sweeps = True
         made = profiles or [a_profile(name) for name in names or (ALPHA, BETA)]
-        self.providers = {
-            profile.name: ScriptedProvider(
-                profile, self.clock, lambda _: Accepted(provider_message_id="m")
-            )
-            for profile in made
-        }
+        self.providers = {profile.name: self.a_provider(profile) for profile in made}
         self.configure(*self.providers)
 
     def configure(self, *names: str) -> None:
         """Start all processes anew with these providers; health is forgotten."""
-        providers = {name: self.providers[name] for name in names}
+        providers = {
+            name: self.between("provider", self.providers[name]) for name in names
+        }
         profiles = tuple(provider.profile for provider in providers.values())
         self.board = MemoryBreakerBoard(
             names,
@@ -216,12 +213,12 @@ class Simulation:
             clock=self.clock,
         )
         parts: dict[str, Any] = {
-            "store": self.store,
-            "hints": self.hints,
-            "clock": self.clock,
+            "store": self.between("store", self.store),
+            "hints": self.between("hints", self.hints),
+            "clock": self.between("clock", self.clock),
             "policy": self.policy,
         }
-        chance, board = self.chance, self.board
+        chance, board = self.chance, self.between("board", self.board)
         self.settle = Settle(**parts, chance=chance, board=board, profiles=profiles)
         self.attempt = Attempt(
             **parts,
@@ -229,16 +226,26 @@ class Simulation:
             board=board,
             providers=providers,
             settle=self.settle,
-            verdicts=Verdicts(board=board, hints=self.hints, policy=self.policy),
+            verdicts=Verdicts(board=board, hints=parts["hints"], policy=self.policy),
         )
         self.route = Route(**parts, board=board, profiles=profiles)
         self.offer = Offer(**parts, board=board, profiles=profiles)
         self.reconcile = Reconcile(**parts)
         self.release = Release(**parts, board=board, profiles=profiles)
         self.redrive = Redrive(**parts)
-        self.cancel = Cancel(store=self.store, clock=self.clock)
+        self.cancel = Cancel(store=parts["store"], clock=parts["clock"])
         self.reschedule = Reschedule(**parts)
         self.accept = Accept(**parts, chance=chance, profiles=profiles)
+
+    def a_provider(self, profile: ProviderProfile) -> Any:
+        return ScriptedProvider(
+            profile, self.clock, lambda _: Accepted(provider_message_id="m")
+        )
+
+    def between(self, name: str, port: Any) -> Any:
+        """Return what the services get for a port: a subclass may stand between."""
+        del name
+        return port
 
     # What clients and time do.
 
