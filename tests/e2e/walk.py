@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from tests.fake_smtp import FakeSmtp
 
 #: Bound on the wait until a point is reached, in seconds. What leads there may be lost
 #: with a process that another lane kills; then another email is sent that way.
-REACH_S = 12.0
+REACH_S = 20.0
 
 #: The same where a lease has to end first.
 REACH_LAPSED_S = 30.0
@@ -44,7 +44,7 @@ REACH_LAPSED_S = 30.0
 TRIES = 4
 
 #: Bound on any other wait of a step, in seconds; only a fault gets there.
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0
 
 AT_LEAST_ONCE, AT_MOST_ONCE = "at_least_once", "at_most_once"
 
@@ -136,6 +136,7 @@ class Walk:
     Attributes:
         rows: Of the last attempt of each step, by its name.
         missed: Of those before, whose emails are not to be lost either.
+        left: What is open after all.
     """
 
     def __init__(
@@ -150,6 +151,7 @@ class Walk:
         self.redis = client
         self.rows: dict[str, Row] = {}
         self.missed: list[Row] = []
+        self.left: list[dict[str, Any]] = []
         self._emails = emails
 
     def run(self, steps: Iterable[Step], go_of: Callable[[Step], Go]) -> None:
@@ -220,12 +222,21 @@ class Walk:
             ),
         )
 
-    def drain(self, patience_s: float) -> None:
-        """Wait until nothing is open that is not held; the rows tell if it was."""
-        is_open = {"state": {"$in": _OPEN}, "waiting_for": {"$ne": "operator"}}
+    def drain(self, patience_s: float) -> list[dict[str, Any]]:
+        """Wait until nothing is open; return what is open all the same.
+
+        Held email does not count, nor what is not to be sent for a while.
+        """
+        later = datetime.now(UTC) + timedelta(seconds=patience_s)
+        is_open = {
+            "state": {"$in": _OPEN},
+            "waiting_for": {"$ne": "operator"},
+            "$nor": [{"state": "scheduled", "not_before": {"$gt": later}}],
+        }
         give_up = time.monotonic() + patience_s
-        while self._emails.count_documents(is_open) and time.monotonic() < give_up:
+        while (left := list(self._emails.find(is_open))) and time.monotonic() < give_up:
             time.sleep(0.1)
+        return left
 
     # Points
 
