@@ -4,6 +4,7 @@
 it starts its own from the wheels of the `embedded` extra.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +25,7 @@ from tests.servers import (
 )
 
 #: Workers for each core: most of the tests wait, for a process, a server or a time.
-WORKERS_PER_CORE = 2
+WORKERS_PER_CORE = 1.5
 
 #: And at most, wherever the machine's cores are not all ours.
 MOST_WORKERS = 8
@@ -38,7 +39,7 @@ def pytest_xdist_auto_num_workers() -> int:
     """
     if os.environ.get("MONGODB_URI") or os.environ.get("REDIS_URL"):
         return 0
-    return min(MOST_WORKERS, WORKERS_PER_CORE * (os.cpu_count() or 1))
+    return min(MOST_WORKERS, math.ceil(WORKERS_PER_CORE * (os.cpu_count() or 1)))
 
 
 @pytest.hookimpl(trylast=True)

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from postroom.cli.embedded import free_port
 from postroom.domain.conservation import hour_of
 from tests.e2e.service import PATIENCE_S, Service
 from tests.fake_rules import Mode, Rule
+from tests.ports import a_port
 
 #: Once open, a breaker stays so for longer than any test: only an order closes it.
 LONG = {"POSTROOM_BREAKER_RESET_S": "3600", "POSTROOM_BREAKER_WINDOW_S": "3600"}
@@ -30,7 +30,7 @@ HELLO = ("--to", "ada@example.com", "--subject", "Hello", "--text", "It works.")
 
 @pytest.fixture(scope="module")
 def slow_to_heal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    watched = {"POSTROOM_METRICS_PORT": str(free_port())}
+    watched = {"POSTROOM_METRICS_PORT": str(a_port())}
     folder = tmp_path_factory.mktemp("operators")
     with Service(folder, **LONG, **TWO, **watched) as running:
         yield running
