@@ -13,6 +13,8 @@ from ..domain.hint import (
     send_queue,
 )
 
+_MS = timedelta(milliseconds=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hinted:
@@ -26,16 +28,19 @@ class Hinted:
 class MemoryHints:
     """Implements ``Hints`` over a list; ``away`` makes every call fail.
 
-    ``forgotten`` is for a test to set, and is set by every call that fails.
+    ``forgotten`` is for a test to set. It is also set by a question that fails, or by
+    a second hint in a row: one alone is no outage.
     """
 
     def __init__(self) -> None:
         self.hinted: list[Hinted] = []
         self.away = False
         self.forgotten = False
+        self._failures = 0
 
     def has_forgotten(self) -> bool:
         """Return whether hints may have been lost since ``remember`` was called."""
+        self.forgotten = self.forgotten or self.away
         self._reach()
         return self.forgotten
 
@@ -68,9 +73,13 @@ class MemoryHints:
 
     def _put(self, queue: str, what: Hint | str, delay: timedelta) -> None:
         self._reach()
-        self.hinted.append(Hinted(queue=queue, what=what, delay=delay))
+        # A queue counts in whole milliseconds, and knows no time that has passed.
+        wait = max(round(delay / _MS), 0) * _MS
+        self.hinted.append(Hinted(queue=queue, what=what, delay=wait))
 
     def _reach(self) -> None:
         if self.away:
-            self.forgotten = True
+            self._failures += 1
+            self.forgotten = self.forgotten or self._failures > 1
             raise HintError("away")
+        self._failures = 0

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ import structlog
 
 from postroom.adapters import hints as hints_module
 from postroom.adapters.hints import RedisHints
-from postroom.adapters.memory_hints import Hinted, MemoryHints
-from postroom.domain.email import Priority
 from postroom.domain.errors import HintError
 from postroom.domain.hint import Hint, router_queue
 from postroom.domain.ports import Hints
@@ -172,63 +169,7 @@ def test_the_web_process_imports_no_actor_for_it() -> None:
     assert result.stdout.strip() == "[]"
 
 
-class TestTwin:
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_it_keeps_what_was_given(self, kind: str) -> None:
-        hints = MemoryHints()
-        what, queue, _, _ = KINDS[kind]
-
-        give(hints, kind, delay=seconds(3))
-
-        expected = "release" if kind == "release" else queue
-        assert hints.hinted == [Hinted(queue=expected, what=what, delay=seconds(3))]
-
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_away_it_takes_nothing(self, kind: str) -> None:
-        hints = MemoryHints()
-        hints.away = True
-
-        with pytest.raises(HintError):
-            give(hints, kind)
-
-        assert hints.hinted == []
-
-
-class TestPriorities:
-    @pytest.mark.parametrize(
-        ("priority", "ending"),
-        [(Priority.HIGH, ".high"), (Priority.NORMAL, ""), (Priority.LOW, ".low")],
-    )
-    def test_each_has_queues_of_its_own(
-        self, redis_client: redis.Redis, priority: Priority, ending: str
-    ) -> None:
-        hints = RedisHints(redis_client)
-        hint = replace(a_hint(), priority=priority)
-
-        hints.route(hint)
-        hints.send(ALPHA, hint)
-
-        (routed,) = messages(redis_client, f"router{ending}")
-        (sent,) = messages(redis_client, f"send.alpha{ending}")
-        assert routed["actor_name"] == f"ProviderRouter{ending}"
-        assert sent["actor_name"] == f"send.alpha{ending}"
-
-
-@pytest.fixture(params=["memory", "redis"])
-def either(request: pytest.FixtureRequest, redis_client: redis.Redis) -> Hints:
-    if request.param == "memory":
-        return MemoryHints()
-    hints = RedisHints(redis_client)
-    hints.remember()
-    return hints
-
-
 class TestForgetting:
-    def test_nothing_is_forgotten_while_all_goes_well(self, either: Hints) -> None:
-        either.route(a_hint())
-
-        assert not either.has_forgotten()
-
     def test_an_emptied_redis_has_forgotten_until_all_is_offered(
         self, redis_client: redis.Redis
     ) -> None:
@@ -240,41 +181,6 @@ class TestForgetting:
         assert another.has_forgotten()
         mine.remember()
         assert not another.has_forgotten()
-
-    def test_so_has_one_that_was_away_from_here(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(hints_module, "HICCUP_S", 0.0)
-        with a_redis(tmp_path) as server:
-            hints = RedisHints(impatient_client(server.url))
-            hints.remember()
-            server.pause()
-            with pytest.raises(HintError):
-                hints.has_forgotten()
-            server.resume()
-
-            assert hints.has_forgotten()
-            hints.remember()
-            assert not hints.has_forgotten()
-
-    def test_one_hint_that_fails_is_no_outage_and_two_are(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(hints_module, "HICCUP_S", 0.0)
-        monkeypatch.setattr(hints_module, "AWAY_S", 0.0)
-        with a_redis(tmp_path) as server:
-            hints = RedisHints(impatient_client(server.url))
-            hints.remember()
-            forgotten = []
-            for failures in (1, 2):
-                server.pause()
-                for _ in range(failures):
-                    with pytest.raises(HintError):
-                        hints.route(a_hint())
-                server.resume()
-                forgotten.append(hints.has_forgotten())
-
-            assert forgotten == [False, True]
 
     def test_a_failure_while_all_is_offered_counts_again(
         self, redis_client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -290,12 +196,3 @@ class TestForgetting:
             hints.remember()
 
             assert hints.has_forgotten()
-
-    def test_the_twin_too(self) -> None:
-        hints = MemoryHints()
-        hints.away = True
-        with pytest.raises(HintError):
-            hints.route(a_hint())
-        hints.away = False
-
-        assert hints.has_forgotten()
