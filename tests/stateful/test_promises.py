@@ -7,7 +7,7 @@ from tests.e2e.scale import IS_FULL, scaled
 from tests.stateful.machine import Postroom
 
 SETTINGS = settings(
-    max_examples=scaled(suite=800, full=3000),
+    max_examples=scaled(suite=1000, full=3000),
     stateful_step_count=scaled(suite=50, full=80),
     deadline=None,
     derandomize=not IS_FULL,
