@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 #: Everything that leaves a process, by who calls: ``port.method``. Services by their
 #: name; ``worker`` to ``scheduler`` are what a process does beside them; the last three
-#: are within a provider's ``send``: connected and the request not begun, or all of it
-#: out and the answer not read.
+#: are within a provider's ``send``: connected and nothing of the email out, or all of
+#: it out and the answer not read.
 CALLS: Mapping[str, tuple[str, ...]] = {
     "accept": ("hints.route", "store.insert"),
     "route": (

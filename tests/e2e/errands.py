@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 
 import dramatiq
@@ -24,7 +24,8 @@ from postroom.services.reschedule import Reschedule
 def main() -> None:
     """Run one errand: its name and what it needs are the arguments."""
     name, *given = sys.argv[1:]
-    ERRANDS[name](*given)
+    errand: Callable[..., None] = ERRANDS[name]
+    errand(*given)
 
 
 def tick() -> None:
@@ -71,7 +72,7 @@ def _parts() -> Iterator[Parts]:
         yield parts
 
 
-ERRANDS = {
+ERRANDS: Mapping[str, Callable[..., None]] = {
     "tick": tick,
     "retain": retain,
     "watch": watch,

@@ -19,6 +19,7 @@ from tests.e2e.service import Service
 #: Groups of processes beside the workers of each provider; each has failpoints apart.
 WEB, ROUTER, SCHEDULER = "web", "router", "scheduler"
 COMMANDS = {"before": "command", "after": "further-command"}
+ERRANDS = "errand"
 
 #: How many routers there are: while one starts again the others go on.
 ROUTERS = 3
@@ -49,7 +50,7 @@ class ForkedService(Service):
         self._to_close = contextlib.ExitStack()
         self._is_stopping = False
         self._lock = threading.Lock()
-        for group in (WEB, ROUTER, SCHEDULER, *COMMANDS.values(), *workers):
+        for group in (WEB, ROUTER, SCHEDULER, ERRANDS, *COMMANDS.values(), *workers):
             self.armed(group).mkdir(parents=True)
 
     def __enter__(self) -> Self:

@@ -19,11 +19,10 @@ from tests.e2e.provocations import (
     RELAY,
     SLOW,
     SPARE,
-    WAYS,
-    Way,
 )
 from tests.e2e.scale import IS_FULL
 from tests.e2e.walk import AT_MOST_ONCE, Row, Step, Walk, in_lanes, walking
+from tests.e2e.ways import WAYS, Way
 from tests.fake_provider import Rule
 from tests.fake_smtp import FakeSmtp
 
@@ -132,6 +131,8 @@ def walk_all(walk: Walk) -> dict[str, float]:
 
 
 def show(walk: Walk) -> None:
+    for row in walk.missed:
+        print(f"tried again: {row.step.name}, {row.fault}, {row.outcomes} {row.state}")
     print(f"{'point':<46} {'delivery':<14} sends  recovered  attempts")
     for row in walk.rows.values():
         took = "-" if row.recovered_s is None else f"{row.recovered_s:.1f} s"
