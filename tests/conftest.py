@@ -4,6 +4,7 @@
 it starts its own from the wheels of the `embedded` extra.
 """
 
+import logging
 import math
 import os
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pymongo
 import pytest
 import redis
+import structlog
 from pymongo.database import Database
 
 from postroom.cli.errors import ServersMissingError
@@ -29,6 +31,26 @@ WORKERS_PER_CORE = 1.5
 
 #: And at most, wherever the machine's cores are not all ours.
 MOST_WORKERS = 8
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undo what a test makes of the logs: on one worker, any other may come next."""
+    configure = structlog.configure
+
+    def uncached(**given: Any) -> None:
+        # What a logger keeps of a configuration would outlive the test.
+        configure(**given | {"cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", uncached)
+    root = logging.getLogger()
+    level, handlers = root.level, set(root.handlers)
+    yield
+    root.setLevel(level)
+    for added in set(root.handlers) - handlers:
+        if not type(added).__module__.startswith("_pytest"):
+            root.removeHandler(added)
+    structlog.reset_defaults()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -76,7 +76,7 @@ class Bare(Service):
 @pytest.fixture(scope="module")
 def module_bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bare]:
     with Bare(tmp_path_factory.mktemp("bare")) as running:
-        running.run("release")
+        running.prepare()
         yield running
 
 
