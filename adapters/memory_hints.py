@@ -13,8 +13,6 @@ from ..domain.hint import (
     send_queue,
 )
 
-_MS = timedelta(milliseconds=1)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hinted:
@@ -73,8 +71,7 @@ class MemoryHints:
 
     def _put(self, queue: str, what: Hint | str, delay: timedelta) -> None:
         self._reach()
-        # A queue counts in whole milliseconds, and knows no time that has passed.
-        wait = max(round(delay / _MS), 0) * _MS
+        wait = max(delay, timedelta(0))
         self.hinted.append(Hinted(queue=queue, what=what, delay=wait))
 
     def _reach(self) -> None:

@@ -35,6 +35,8 @@ GIVEN: dict[str, tuple[Callable[[Hints, timedelta], None], str]] = {
     "release": (lambda hints, delay: hints.release(ALPHA, delay=delay), "release"),
 }
 
+MS = timedelta(milliseconds=1)
+
 #: As soon as may be, also where a clock or a rounding made less of it.
 AT_ONCE = [timedelta(0), -seconds(5), seconds(0.0001)]
 
@@ -69,7 +71,8 @@ def a_memory_stand() -> Stand:
     twin = MemoryHints()
 
     def waiting() -> list[Waiting]:
-        return [Waiting(h.queue, h.what, bool(h.delay)) for h in twin.hinted]
+        # A queue counts in whole milliseconds; the twin keeps what it was told.
+        return [Waiting(h.queue, h.what, h.delay >= MS) for h in twin.hinted]
 
     def empty() -> None:
         twin.hinted.clear()
