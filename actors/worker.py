@@ -100,7 +100,7 @@ def _parts(*, queues: bool = False) -> Parts:
     try:
         settings = Settings.from_env(os.environ)  # noqa: TID251  # a composition root
         logs.configure(settings.env, secrets=settings.secrets)
-        parts = build(settings)
+        parts = build(settings, patient=True)
         start(SelfCheck(parts.premises), tell, queues=queues)
     except SettingsError as ex:
         raise SystemExit(f"postroom: {ex}") from None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 import redis
 import structlog
 from dramatiq import Message
-from dramatiq.brokers.redis import RedisBroker
 
 from ..domain.errors import HintError
 from ..domain.hint import (
@@ -22,17 +22,24 @@ from ..domain.hint import (
     router_queue,
     send_queue,
 )
+from .dramatiq_pipeline import EnqueueBroker
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-#: How long a failed hint keeps this process from trying Redis again, in seconds, so
+#: How long a failed hint keeps a web process from trying Redis again, in seconds, so
 #: that an outage delays one request and not all of them.
 AWAY_S = 5.0
 
+#: The same in a worker, where nobody waits for an answer.
+AWAY_IN_WORKERS_S = 1.0
+
 #: The same after a single failure.
 HICCUP_S = 0.5
+
+#: Most hints of one trip.
+LARGEST_TRIP = 500
 
 #: It is there as long as Redis has kept what it was given: an emptied one lacks it.
 MEMORY_KEY = "postroom:remembers"
@@ -41,9 +48,10 @@ MEMORY_KEY = "postroom:remembers"
 class RedisHints:
     """Implements ``Hints`` over the broker's Redis."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, away_s: float = AWAY_S) -> None:
         self._client = client
-        self._broker = RedisBroker(client=client, middleware=[])
+        self._broker = EnqueueBroker(client)
+        self._away_s = away_s
         self._away_until = 0.0
         self._failures = 0
         self._was_away = False
@@ -68,8 +76,11 @@ class RedisHints:
 
     def route(self, hint: Hint, *, delay: timedelta = timedelta(0)) -> None:
         """Offer an email to the router."""
-        queue, actor = router_queue(hint.priority), router_actor(hint.priority)
-        self._enqueue(queue, actor, (hint.to_message(),), delay)
+        self._enqueue([(_to_router(hint), delay)])
+
+    def route_all(self, hints: Sequence[tuple[Hint, timedelta]]) -> None:
+        """Offer several emails to the router, each after its delay, in one trip."""
+        self._enqueue([(_to_router(hint), delay) for hint, delay in hints])
 
     def send(
         self,
@@ -80,37 +91,44 @@ class RedisHints:
     ) -> None:
         """Offer an email to a provider's send actor."""
         queue = send_queue(provider, hint.priority)
-        self._enqueue(queue, queue, (hint.to_message(),), delay)
+        self._enqueue([(_message(queue, queue, hint.to_message()), delay)])
 
     def reconcile(self, email_id: str, *, delay: timedelta = timedelta(0)) -> None:
         """Ask for an unknown or abandoned email to be looked at."""
-        self._enqueue(RECONCILE_QUEUE, RECONCILE_ACTOR, (email_id,), delay)
+        self._enqueue([(_to_reconcile(email_id), delay)])
+
+    def reconcile_all(self, email_ids: Sequence[str]) -> None:
+        """Ask for several of them to be looked at now, in one trip."""
+        self._enqueue([(_to_reconcile(each), timedelta(0)) for each in email_ids])
 
     def release(self, provider: str, *, delay: timedelta = timedelta(0)) -> None:
         """Ask for the next slice of a provider's parked emails."""
-        self._enqueue(RECONCILE_QUEUE, RELEASE_ACTOR, (provider,), delay)
+        message = _message(RECONCILE_QUEUE, RELEASE_ACTOR, provider)
+        self._enqueue([(message, delay)])
 
-    def _enqueue(
-        self,
-        queue: str,
-        actor: str,
-        args: tuple[object, ...],
-        delay: timedelta,
-    ) -> None:
-        message: Message[None] = Message(
-            queue_name=queue,
-            actor_name=actor,
-            args=args,
-            kwargs={},
-            options={},
-        )
-        delay_ms = round(delay / timedelta(milliseconds=1))
-        wait = delay_ms if delay_ms > 0 else None
+    def _enqueue(self, messages: Sequence[tuple[Message[None], timedelta]]) -> None:
+        waiting = [(message, _wait_ms(delay)) for message, delay in messages]
         try:
-            self._ask(lambda: self._broker.enqueue(message, delay=wait))
+            if len(waiting) == 1:
+                message, wait_ms = waiting[0]
+                self._ask(lambda: self._broker.enqueue(message, delay=wait_ms))
+            else:
+                self._ask_for_many(waiting)
         except HintError:
-            log.info("hint.failed", queue=queue)
+            queues = sorted({message.queue_name for message, _ in messages})
+            log.info("hint.failed", queue=" ".join(queues), count=len(messages))
             raise
+
+    def _ask_for_many(
+        self, messages: Sequence[tuple[Message[None], int | None]]
+    ) -> None:
+        for start in range(0, len(messages), LARGEST_TRIP):
+            part = messages[start : start + LARGEST_TRIP]
+            try:
+                self._ask(partial(self._broker.enqueue_all, part))
+            except HintError:
+                self._was_away = True  # that was more than a hint or two
+                raise
 
     def _ask(self, what: Callable[[], T]) -> T:
         if time.monotonic() < self._away_until:
@@ -128,4 +146,25 @@ class RedisHints:
         self._failures += 1
         is_away = self._failures > 1
         self._was_away = self._was_away or is_away
-        self._away_until = time.monotonic() + (AWAY_S if is_away else HICCUP_S)
+        pause_s = self._away_s if is_away else HICCUP_S
+        self._away_until = time.monotonic() + pause_s
+
+
+def _to_router(hint: Hint) -> Message[None]:
+    queue, actor = router_queue(hint.priority), router_actor(hint.priority)
+    return _message(queue, actor, hint.to_message())
+
+
+def _to_reconcile(email_id: str) -> Message[None]:
+    return _message(RECONCILE_QUEUE, RECONCILE_ACTOR, email_id)
+
+
+def _message(queue: str, actor: str, what: object) -> Message[None]:
+    return Message(
+        queue_name=queue, actor_name=actor, args=(what,), kwargs={}, options={}
+    )
+
+
+def _wait_ms(delay: timedelta) -> int | None:
+    wait_ms = round(delay / timedelta(milliseconds=1))
+    return wait_ms if wait_ms > 0 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -26,8 +27,8 @@ class Hinted:
 class MemoryHints:
     """Implements ``Hints`` over a list; ``away`` makes every call fail.
 
-    ``forgotten`` is for a test to set. It is also set by a question that fails, or by
-    a second hint in a row: one alone is no outage.
+    ``forgotten`` is for a test to set. It is also set by a question that fails, by
+    many hints at once, or by a second hint in a row: one alone is no outage.
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,12 @@ class MemoryHints:
         """Offer an email to the router."""
         self._put(router_queue(hint.priority), hint, delay)
 
+    def route_all(self, hints: Sequence[tuple[Hint, timedelta]]) -> None:
+        """Offer several emails to the router, each after its delay."""
+        self._note_if_many(len(hints))
+        for hint, delay in hints:
+            self.route(hint, delay=delay)
+
     def send(
         self,
         provider: str,
@@ -65,9 +72,18 @@ class MemoryHints:
         """Ask for an unknown or abandoned email to be looked at."""
         self._put(RECONCILE_QUEUE, email_id, delay)
 
+    def reconcile_all(self, email_ids: Sequence[str]) -> None:
+        """Ask for several of them to be looked at now."""
+        self._note_if_many(len(email_ids))
+        for email_id in email_ids:
+            self.reconcile(email_id)
+
     def release(self, provider: str, *, delay: timedelta = timedelta(0)) -> None:
         """Ask for the next slice of a provider's parked emails."""
         self._put("release", provider, delay)
+
+    def _note_if_many(self, count: int) -> None:
+        self.forgotten = self.forgotten or (self.away and count > 1)
 
     def _put(self, queue: str, what: Hint | str, delay: timedelta) -> None:
         self._reach()

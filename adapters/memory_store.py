@@ -47,6 +47,10 @@ class MemoryStore:
             )
             return True
 
+    def apply_all(self, changes: Sequence[Change]) -> Sequence[bool]:
+        """Write several changes; see ``EmailStore.apply_all``."""
+        return [self.apply(change) for change in changes]
+
     def due(self, before: datetime, *, limit: int) -> Sequence[Email]:
         """Return what is due, earliest first."""
         found = [e for e in self._emails.copy().values() if e.due_at is not None]

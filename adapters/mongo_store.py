@@ -13,7 +13,7 @@ import structlog
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 from bson.errors import InvalidDocument, InvalidId
-from pymongo import MongoClient, ReadPreference, WriteConcern
+from pymongo import MongoClient, ReadPreference, UpdateOne, WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
@@ -235,6 +235,34 @@ class MongoStore:
         values = to_update(change).get("$set", {})
         query = {"_id": ObjectId(change.email_id), **values}
         return self._emails.find_one(query, {"_id": 1}) is not None
+
+    def apply_all(self, changes: Sequence[Change]) -> Sequence[bool]:
+        """Write several changes in one trip; see ``EmailStore.apply_all``."""
+        if not changes:
+            return []
+        writes = [
+            UpdateOne(to_filter(c.email_id, c.guard), to_update(c)) for c in changes
+        ]
+        try:
+            with pymongo.timeout(OPERATION_S):
+                done = self._emails.bulk_write(writes, ordered=False)
+                if done.matched_count == len(changes):
+                    return [True] * len(changes)
+                return self._are_there(changes)
+        except PyMongoError as ex:
+            raise StoreUnavailableError("apply_all: no answer in time") from ex
+
+    def _are_there(self, changes: Sequence[Change]) -> Sequence[bool]:
+        """Return for each change whether what it sets is stored."""
+        ids = [ObjectId(change.email_id) for change in changes]
+        written = [
+            {"_id": email_id, **to_update(change).get("$set", {})}
+            for email_id, change in zip(ids, changes, strict=True)
+        ]
+        # The ids alone too: an index serves them, and not all serve an `$or` by one.
+        found = self._emails.find({"_id": {"$in": ids}, "$or": written}, {"_id": 1})
+        there = {document["_id"] for document in found}
+        return [email_id in there for email_id in ids]
 
     def due(self, before: datetime, *, limit: int) -> Sequence[Email]:
         """Return what is due, earliest first; see ``EmailStore.due``."""

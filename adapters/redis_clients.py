@@ -24,9 +24,10 @@ def broker_client(settings: Settings) -> redis.Redis:
     return _client(settings, timeout_s=5.0, connect_s=1.0)
 
 
-def hints_client(settings: Settings) -> redis.Redis:
-    """Return the client that enqueues: a POST must not wait for it."""
-    return _client(settings, timeout_s=0.3, connect_s=0.3)
+def hints_client(settings: Settings, *, patient: bool = False) -> redis.Redis:
+    """Return the client that enqueues: a POST must not wait for it, a worker may."""
+    timeout_s = 2.0 if patient else 0.3
+    return _client(settings, timeout_s=timeout_s, connect_s=timeout_s)
 
 
 def breaker_client(settings: Settings) -> redis.Redis:

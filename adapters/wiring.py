@@ -29,7 +29,7 @@ from .chance import SystemChance
 from .clock import ServerClock
 from .failpoints import Failpoints
 from .heartbeats import RedisHeartbeats
-from .hints import RedisHints
+from .hints import AWAY_IN_WORKERS_S, AWAY_S, RedisHints
 from .inspection import ServerInspector
 from .mongo_archive import MongoArchive
 from .mongo_books import MongoBooks
@@ -93,8 +93,13 @@ class Parts:
         return tuple(provider.profile for provider in self.providers.values())
 
 
-def build(settings: Settings) -> Parts:
-    """Make the parts. Nothing is connected until it is used."""
+def build(settings: Settings, *, patient: bool = False) -> Parts:
+    """Make the parts. Nothing is connected until it is used.
+
+    Args:
+        settings: Of this installation.
+        patient: Whether hints may wait for Redis: in a worker, where no client waits.
+    """
     failpoints = Failpoints(settings.failpoints_dir)
     closing = ExitStack()
     client: MongoClient[Document] = connect(settings.mongodb_uri.reveal())
@@ -107,7 +112,7 @@ def build(settings: Settings) -> Parts:
     inbox = MongoInbox(database)
     names = tuple(provider.name for provider in settings.providers)
     broker_client = redis_clients.broker_client(settings)
-    hints_client = redis_clients.hints_client(settings)
+    hints_client = redis_clients.hints_client(settings, patient=patient)
     board_client = redis_clients.breaker_client(settings)
     beats_client = redis_clients.breaker_client(settings)
     looks_client = redis_clients.looks_client(settings)
@@ -120,7 +125,7 @@ def build(settings: Settings) -> Parts:
         retention=MongoRetention(database),
         ledger=ledger,
         books=MongoBooks(database, bound_s=AUDIT_SEARCH_S),
-        hints=RedisHints(hints_client),
+        hints=RedisHints(hints_client, away_s=AWAY_IN_WORKERS_S if patient else AWAY_S),
         clock=clock,
         chance=SystemChance(),
         board=RedisBreakerBoard(

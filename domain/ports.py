@@ -85,6 +85,18 @@ class EmailStore(Protocol):
         """
         ...
 
+    def apply_all(self, changes: Sequence[Change]) -> Sequence[bool]:
+        """Write several changes, each to another email, in one trip.
+
+        Returns:
+            For each in turn whether its guard held and it, or an equal one of
+            somebody else's at the same moment, is written.
+
+        Raises:
+            StoreUnavailableError: Any of them may or may not have been written.
+        """
+        ...
+
     def due(self, before: datetime, *, limit: int) -> Sequence[Email]:
         """Return open emails with ``due_at`` up to ``before``, earliest first.
 
@@ -139,6 +151,13 @@ class Hints(Protocol):
         """Offer an email to the router."""
         ...
 
+    def route_all(self, hints: Sequence[tuple[Hint, timedelta]]) -> None:
+        """Offer several emails to the router, each after its delay, in one trip.
+
+        Some of them may have got through where it raises.
+        """
+        ...
+
     def send(
         self,
         provider: str,
@@ -151,6 +170,10 @@ class Hints(Protocol):
 
     def reconcile(self, email_id: str, *, delay: timedelta = timedelta(0)) -> None:
         """Ask for an unknown or abandoned email to be looked at."""
+        ...
+
+    def reconcile_all(self, email_ids: Sequence[str]) -> None:
+        """Ask for several of them to be looked at now, in one trip."""
         ...
 
     def release(self, provider: str, *, delay: timedelta = timedelta(0)) -> None:

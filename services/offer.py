@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from ..domain.change import Change
 from ..domain.email import CLAIMABLE, Email
 from ..domain.hint import Hint
 from ..domain.lifecycle import failed, offered
@@ -14,11 +15,16 @@ from ..domain.policy import LONGEST_HINT_DELAY, Policy
 from ..domain.ports import BreakerBoard, Clock, EmailStore, Hints
 from ..domain.routing import BreakerState, ProviderProfile
 from ..domain.times import is_expired
+from .asked import Asked
 
 #: Emails that a sweep reads at a time, and how often at most; the next sweep goes on
 #: from there.
 SLICE = 1_000
 SLICES = 20
+
+#: Emails that are written and hinted at in one trip each. What a lost trip leaves
+#: without a hint waits for its grace.
+BATCH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,9 @@ class Offer:
     Attributes:
         horizon: It also takes what falls due within this, with a delayed hint: at
             least the time until its next run.
+        asked: Which emails reconcile was asked for lately: their own times say nothing
+            of that, and a queue that is slow must not get the same ones again and
+            again.
     """
 
     store: EmailStore
@@ -46,6 +55,7 @@ class Offer:
     profiles: Sequence[ProviderProfile]
     policy: Policy
     horizon: timedelta = timedelta(seconds=60)
+    asked: Asked = field(default_factory=Asked)
 
     def __call__(self) -> Swept:
         """Sweep once.
@@ -57,48 +67,64 @@ class Offer:
         now = self.clock.now()
         if self.hints.has_forgotten():
             self.store.hasten(now, before=now + LONGEST_HINT_DELAY)
+            self.asked.forget()
             self.hints.remember()
         for profile in self.profiles:
             self._wake_parked(profile.name, now=now)
-        return Swept(**Counter(self._offer_due(now)))
+        swept = Counter[str]()
+        for batch in self._batches(now):
+            swept += self._take(batch, now=now)
+        return Swept(**swept)
 
-    def _offer_due(self, now: datetime) -> Iterator[str]:
-        """Offer slice after slice, until nothing new comes or it is enough for once."""
+    def _batches(self, now: datetime) -> Iterator[list[Email]]:
+        """Give what is due, slice after slice, until nothing new comes."""
         seen = set[str]()
         for _ in range(SLICES):
             found = self.store.due(now + self.horizon, limit=SLICE)
             new = [email for email in found if email.email_id not in seen]
-            for email in new:
-                seen.add(email.email_id)
-                did = self._offer(email, now=now)
-                if did is not None:
-                    yield did
+            seen.update(email.email_id for email in new)
+            for start in range(0, len(new), BATCH):
+                yield new[start : start + BATCH]
             if len(found) < SLICE or not new:
                 return
 
-    def _offer(self, email: Email, *, now: datetime) -> str | None:
-        if email.state not in CLAIMABLE:
-            return self._reconcile(email, now=now)
-        if is_expired(email, now=now, policy=self.policy):
-            change = failed(email, reason="expired", now=now)
-            return "expired" if self.store.apply(change) else None
-        if not _is_wanted(email, now):
-            return None
-        return "offered" if self._hint(email, now=now) else None
+    def _take(self, batch: Sequence[Email], *, now: datetime) -> Counter[str]:
+        """Do with each what its time asks for."""
+        claimable = [email for email in batch if email.state in CLAIMABLE]
+        lapsed = [email for email in batch if email.state not in CLAIMABLE]
+        expired = [e for e in claimable if is_expired(e, now=now, policy=self.policy)]
+        wanted = [e for e in claimable if e not in expired and _is_wanted(e, now)]
+        return Counter(
+            expired=self._fail(expired, now=now),
+            offered=self._offer(wanted, now=now),
+            reconciled=self._reconcile(lapsed, now=now),
+        )
 
-    def _hint(self, email: Email, *, now: datetime) -> bool:
-        change = offered(email, now=now, policy=self.policy)
-        if not self.store.apply(change):
-            return False  # somebody took it, or another sweep offered it
-        delay = max((email.not_before or now) - now, timedelta(0))
-        self.hints.route(Hint.of(email), delay=delay)
-        return True
+    def _fail(self, emails: Sequence[Email], *, now: datetime) -> int:
+        return sum(
+            self.store.apply(failed(email, reason="expired", now=now))
+            for email in emails
+        )
 
-    def _reconcile(self, email: Email, *, now: datetime) -> str | None:
-        if email.due_at is None or email.due_at > now:
-            return None
-        self.hints.reconcile(email.email_id)
-        return "reconciled"
+    def _offer(self, emails: Sequence[Email], *, now: datetime) -> int:
+        changes = [offered(email, now=now, policy=self.policy) for email in emails]
+        if not changes:
+            return 0
+        # What somebody took meanwhile, or another sweep offered, is theirs.
+        written = zip(changes, self.store.apply_all(changes), strict=True)
+        hints = [_hint(change, now=now) for change, is_written in written if is_written]
+        if hints:
+            self.hints.route_all(hints)
+        return len(hints)
+
+    def _reconcile(self, emails: Sequence[Email], *, now: datetime) -> int:
+        lapsed = [e for e in emails if e.due_at is not None and e.due_at <= now]
+        new = self.asked.new(lapsed, now=now, grace=self.policy.sweep_grace)
+        if not new:
+            return 0
+        self.hints.reconcile_all([email.email_id for email in new])
+        self.asked.note(new, now=now)
+        return len(new)
 
     def _wake_parked(self, provider: str, *, now: datetime) -> None:
         """Release what waits for a healthy provider; knock at one whose time came."""
@@ -112,6 +138,12 @@ class Offer:
         if health.retry_at is None or health.retry_at <= now:
             for email in self.store.parked(provider, limit=1):
                 self.hints.route(Hint.of(email))
+
+
+def _hint(change: Change, *, now: datetime) -> tuple[Hint, timedelta]:
+    email = change.before
+    delay = max((email.not_before or now) - now, timedelta(0))
+    return Hint.of(email), delay
 
 
 def _is_wanted(email: Email, now: datetime) -> bool:

@@ -89,7 +89,7 @@ def a_memory_stand() -> Stand:
 
 def a_redis_stand(server: Any) -> Stand:
     client = impatient_client(server.url)
-    hints = RedisHints(client)
+    hints = RedisHints(client, away_s=0.0)
     hints.remember()
 
     @contextmanager
@@ -134,7 +134,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def stand(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Stand:
     # A failed hint keeps the process from trying again for a while: not here.
     monkeypatch.setattr(hints_module, "HICCUP_S", 0.0)
-    monkeypatch.setattr(hints_module, "AWAY_S", 0.0)
     if request.param == "memory":
         return a_memory_stand()
     server = request.getfixturevalue("server")
@@ -159,6 +158,37 @@ class TestGiving:
 
         (waiting,) = stand.waiting()
         assert (waiting.actor, waiting.is_delayed) == (GIVEN[kind][1], True)
+
+    @pytest.mark.parametrize("count", [0, 1, 2, 1200])
+    def test_many_are_given_in_one_go_and_each_after_its_delay(
+        self, stand: Stand, count: int
+    ) -> None:
+        hints = [a_hint(email_id=f"{no:024x}") for no in range(count)]
+
+        stand.hints.route_all([(h, seconds(20 * (i % 2))) for i, h in enumerate(hints)])
+        stand.hints.reconcile_all([hint.email_id for hint in hints])
+
+        waiting = stand.waiting()
+        routed = [w for w in waiting if w.actor == "router"]
+        assert len(waiting) == 2 * count
+        assert sorted(w.what.email_id for w in routed if isinstance(w.what, Hint)) == [
+            hint.email_id for hint in hints
+        ]
+        assert sum(w.is_delayed for w in routed) == count // 2
+        assert {w.what for w in waiting if w.actor == "reconcile"} == {
+            hint.email_id for hint in hints
+        }
+
+    def test_many_go_to_the_queues_of_their_priorities(self, stand: Stand) -> None:
+        hints = [a_hint(priority=priority) for priority in Priority]
+
+        stand.hints.route_all([(hint, seconds(0)) for hint in hints])
+        one_by_one = sorted(w.actor for w in stand.waiting())
+        stand.empty()
+        for hint in hints:
+            stand.hints.route(hint)
+
+        assert sorted(w.actor for w in stand.waiting()) == one_by_one
 
     def test_what_arrives_is_what_was_given(self, stand: Stand) -> None:
         hint = Hint.of(everything_set())
@@ -265,6 +295,12 @@ class TestForgetting:
                     stand.give("route")
 
         assert stand.hints.has_forgotten() is forgotten
+
+    def test_many_hints_that_fail_at_once_are_an_outage(self, stand: Stand) -> None:
+        with stand.away(), pytest.raises(HintError):
+            stand.hints.reconcile_all([ID, ID])
+
+        assert stand.hints.has_forgotten()
 
     def test_many_may_say_that_all_is_offered(self, stand: Stand) -> None:
         stand.empty()

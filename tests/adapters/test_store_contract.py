@@ -251,6 +251,39 @@ class TestApply:
         assert (loaded(store).offers, loaded(store).due_at) == (0, NOW)
 
 
+class TestMany:
+    """Several changes in one trip are what they are one by one."""
+
+    def test_each_is_written_where_its_guard_holds(self, store: EmailStore) -> None:
+        ids = [f"{no:024x}" for no in range(5)]
+        emails = [inserted(store, an_email(email_id=i, due_at=NOW)) for i in ids]
+        changes = [an_offer(email) for email in emails]
+        taken = a_claim(emails[1])
+        assert store.apply(taken)
+
+        written = store.apply_all([*changes, an_offer(an_email(email_id="f" * 24))])
+
+        assert list(written) == [True, False, True, True, True, False]
+        assert store.load(ids[1]) == taken.after
+        assert store.load(ids[2]) == changes[2].after
+
+    def test_all_of_them_or_none(self, store: EmailStore) -> None:
+        email = inserted(store, an_email(due_at=NOW))
+
+        assert list(store.apply_all([])) == []
+        assert list(store.apply_all([an_offer(email)])) == [True]
+        assert loaded(store).offers == 1
+
+    def test_what_moved_on_since_is_left_alone(self, store: EmailStore) -> None:
+        email = inserted(store, an_email(due_at=NOW))
+        first = an_offer(email)
+        assert store.apply(first)
+        assert store.apply(an_offer(first.after))
+
+        assert list(store.apply_all([first])) == [False]
+        assert loaded(store).offers == 2
+
+
 class TestRaces:
     """Each write from several threads at once: exactly one wins."""
 

@@ -7,9 +7,9 @@ taken from the same numbers before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from postroom.domain.change import Guard
@@ -19,6 +19,7 @@ from postroom.domain.hint import Hint
 from postroom.domain.outcome import Outcome
 from postroom.domain.policy import Policy
 from postroom.domain.routing import ProviderProfile
+from postroom.services.asked import Asked
 from postroom.services.attempt import Attempt as AttemptService
 from postroom.services.cancel import Cancel
 from postroom.services.health import Verdicts
@@ -61,6 +62,13 @@ class Hold(NamedTuple):
     script: tuple[Seen, ...]
 
 
+class NothingAsked(Asked):
+    """One machine is all worlds at once: it must not remember another's."""
+
+    def note(self, emails: Iterable[Email], *, now: datetime) -> None:
+        pass
+
+
 class Machine:
     """The services of one installation, and everything they have done so far."""
 
@@ -92,7 +100,7 @@ class Machine:
         routing = hinting | {"board": board, "profiles": profiles}
         self._settle = Settle(**routing, chance=ports)
         self._route = Route(**routing)
-        self._offer = Offer(**routing)
+        self._offer = Offer(**routing, asked=NothingAsked())
         self._reconcile = Reconcile(**hinting)
         self._release = Release(**routing)
         self._cancel = Cancel(**common)

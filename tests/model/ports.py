@@ -149,6 +149,9 @@ class Ports:
     def route(self, hint: Hint, *, delay: timedelta = timedelta(0)) -> None:
         self.hinted = True
 
+    def route_all(self, hints: Sequence[tuple[Hint, timedelta]]) -> None:
+        self.hinted = True
+
     def send(
         self, provider: str, hint: Hint, *, delay: timedelta = timedelta(0)
     ) -> None:
@@ -156,6 +159,9 @@ class Ports:
 
     def reconcile(self, email_id: str, *, delay: timedelta = timedelta(0)) -> None:
         # The sweep asks again when it is due; an earlier message finds nothing to do.
+        self.wants_reconcile = True
+
+    def reconcile_all(self, email_ids: Sequence[str]) -> None:
         self.wants_reconcile = True
 
     def release(self, provider: str, *, delay: timedelta = timedelta(0)) -> None:
