@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import Any
 
 from postroom.domain.archive import DeadLetters
-from postroom.domain.email import Email
+from postroom.domain.email import CLAIMABLE, Email, State
 from postroom.domain.errors import (
     NotStoredError,
     PostroomError,
@@ -35,25 +36,29 @@ class Jobs:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def of(self, kind: str, which: int, *, flag: bool = False, turn: int = 0) -> Job:
-        """Return what a word and a number stand for just now.
+    def of(self, *kinds: str, which: int, flag: bool = False) -> list[Job]:
+        """Return what some words and a number stand for just now.
 
         Args:
-            kind: One of the words below.
+            kinds: Of each job one of the words below; all are about the same email.
             which: Picks an email, a message, a call or a provider.
             flag: By force, the truth, or sooner.
-            turn: 1 for the second of two at once: another provider or answer.
         """
-        email_id = self._an_id(which)
-        provider = NAMES[(which + turn) % len(NAMES)]
+        email_id = self._an_id(kinds, which)
+        return [
+            self._of(kind, email_id, which + turn, flag=flag)
+            for turn, kind in enumerate(kinds)
+        ]
+
+    def _of(self, kind: str, email_id: str, which: int, *, flag: bool) -> Job:
         makers: dict[str, Callable[[], Job]] = {
             "post": self.a_post,
             "sweep": lambda: self._job("sweep", self.world.offer),
             "retain": lambda: self._job("retain", self.world.retain),
             "release": lambda: self._a_release(which),
-            "deliver": lambda: self._a_copy(which),
-            "news": lambda: self.some_news(which, is_true=flag or bool(turn)),
-            "claim": lambda: self._a_claim(email_id, provider),
+            "deliver": lambda: self._a_copy(email_id, which),
+            "news": lambda: self._some_news(email_id, which, is_true=flag),
+            "claim": lambda: self._a_claim(email_id, which),
             "reconcile": lambda: self._a_reconcile(email_id),
         }
         make = makers.get(kind)
@@ -94,9 +99,9 @@ class Jobs:
             failed=failed,
         )
 
-    def some_news(self, which: int, *, is_true: bool) -> Job:
+    def _some_news(self, email_id: str, which: int, *, is_true: bool) -> Job:
         """A provider tells of a call: the truth, or what it had answered."""
-        calls = self.world.journal.calls
+        calls = [c for c in self.world.journal.calls if c.email_id == email_id]
         if not calls:
             return _NOTHING
         call = calls[which % len(calls)]
@@ -104,7 +109,7 @@ class Jobs:
 
         def tell() -> Any:
             return self.world.settle(
-                self.world.settle.store.load(call.email_id),
+                self.world.settle.store.load(email_id),
                 attempt_id=call.attempt_id or "",
                 outcome=outcome,
                 latency=seconds(1),
@@ -142,32 +147,57 @@ class Jobs:
             done=done,
         )
 
-    def _a_claim(self, email_id: str, provider: str) -> Job:
+    def _a_claim(self, email_id: str, which: int) -> Job:
         """A hint from nowhere: a right that nobody gave."""
         email = self.world.store.load(email_id)
-        if email is None or provider not in self.world.names:
+        if email is None:
             return _NOTHING
-        hint = Hint.of(email)
-        return self._job("claim", lambda: self.world.attempt(provider, hint))
+        hint, name = Hint.of(email), self._a_name(which)
+        return self._job("claim", lambda: self.world.attempt(name, hint))
 
     def _a_reconcile(self, email_id: str) -> Job:
         return self._job("reconcile", lambda: self.world.reconcile(email_id))
 
     def _a_release(self, which: int) -> Job:
-        name = self.world.names[which % len(self.world.names)]
+        name = self._a_name(which)
         return self._job("release", lambda: self.world.release(name))
 
-    def _a_copy(self, which: int) -> Job:
-        message = self.world.take(which, stays=True)
+    def _a_copy(self, email_id: str, which: int) -> Job:
+        message = self.world.copy_of(email_id) or self.world.take(which, stays=True)
         return self.world.a_delivery(message) if message else _NOTHING
 
-    def _an_id(self, which: int) -> str:
-        """Return the id of one of the emails; of none, if there is none."""
-        ids = [email.email_id for email in self.world.store.all()]
-        return ids[which % len(ids)] if ids else "0" * 24
+    def _a_name(self, which: int) -> str:
+        return self.world.names[which % len(self.world.names)]
+
+    def _an_id(self, kinds: Collection[str], which: int) -> str:
+        """Return the id of one of the emails for which the most kinds make sense."""
+        emails = self.world.store.all()
+        fits = [sum(self._fits(kind, email) for kind in kinds) for email in emails]
+        best = [e for e, fit in zip(emails, fits, strict=True) if fit == max(fits)]
+        return best[which % len(best)].email_id if best else "0" * 24
+
+    def _fits(self, kind: str, email: Email) -> bool:
+        """Whether something could come of it: not where a job is for no email."""
+        now = self.world.clock.now()
+        is_open = email.state in CLAIMABLE
+        is_unknown = email.state is State.UNKNOWN
+        fits = {
+            "claim": is_open and _has_come(email.not_before, now),
+            "cancel": is_open or is_unknown,
+            "mark": is_open or is_unknown,
+            "reschedule": email.state is State.SCHEDULED,
+            "redrive": email.dead_at is not None or is_unknown,
+            "reconcile": not is_open and _has_come(email.due_at, now),
+            "news": any(attempt.may_be_out for attempt in email.attempts),
+        }
+        return fits.get(kind, True)
 
     def _job(self, label: str, work: Any) -> Job:
         return Job(label=label, work=work)
 
 
 _NOTHING = Job(label="nothing", work=lambda: None)
+
+
+def _has_come(instant: datetime | None, now: datetime) -> bool:
+    return instant is not None and instant <= now

@@ -159,7 +159,8 @@ class Postroom(RuleBasedStateMachine):
     )
     def ask(self, kind: str, which: int, flag: bool) -> None:
         """A client or an operator asks for something."""
-        self.world.do(self.jobs.of(kind, which, flag=flag))
+        for job in self.jobs.of(kind, which=which, flag=flag):
+            self.world.do(job)
 
     @event(fault=FAULTS)
     def befall(self, fault: Fault) -> None:
@@ -184,24 +185,19 @@ class Postroom(RuleBasedStateMachine):
         which=WHICH,
     )
     def work(self, kind: str, which: int) -> None:
-        self.world.do(self.jobs.of(kind, which))
+        for job in self.jobs.of(kind, which=which):
+            self.world.do(job)
 
     @event(which=WHICH, is_true=st.booleans())
     def tell(self, which: int, is_true: bool) -> None:
         """A provider tells of a call, again or at last."""
-        self.world.do(self.jobs.some_news(which, is_true=is_true))
+        for job in self.jobs.of("news", which=which, flag=is_true):
+            self.world.do(job)
 
-    @event(pair=PAIRS, one=WHICH, other=st.none() | WHICH, flag=st.booleans())
-    def at_once(
-        self, pair: tuple[str, str], one: int, other: int | None, flag: bool
-    ) -> None:
-        """Two processes do something at the same moment, mostly to the same email."""
-        places = (one, one if other is None else other)
-        jobs = [
-            self.jobs.of(kind, which, flag=flag, turn=turn)
-            for turn, (kind, which) in enumerate(zip(pair, places, strict=True))
-        ]
-        self.world.do_at_once(*jobs)
+    @event(pair=PAIRS, which=WHICH, flag=st.booleans())
+    def at_once(self, pair: tuple[str, str], which: int, flag: bool) -> None:
+        """Two processes do something at the same moment, to the same email."""
+        self.world.do_at_once(*self.jobs.of(*pair, which=which, flag=flag))
 
     @event(which=WHICH, dies=st.sampled_from([False, False, True]))
     def resume(self, which: int, dies: bool) -> None:

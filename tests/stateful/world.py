@@ -15,6 +15,7 @@ from postroom.adapters.memory_retention import MemoryRetention
 from postroom.domain.acceptance import NewEmail
 from postroom.domain.change import Change
 from postroom.domain.errors import PostroomError
+from postroom.domain.hint import Hint
 from postroom.domain.policy import Policy
 from postroom.domain.routing import ProviderProfile
 from postroom.services.mark_sent import MarkSent
@@ -244,6 +245,13 @@ class World(Simulation):
         self.queue.remove(message)
         heapq.heapify(self.queue)
         return message
+
+    def copy_of(self, email_id: str) -> Message | None:
+        """Return a copy of a message about an email, if there is one."""
+        for message in sorted(self.queue):
+            if isinstance(message.what, Hint) and message.what.email_id == email_id:
+                return replace(message, no=next(self._no))
+        return None
 
     def take_next(self, *, waits: bool = False) -> Message | None:
         """Take the first message, if its time has come or is waited for."""
