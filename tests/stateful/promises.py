@@ -136,6 +136,9 @@ class Promises:
         assert len(live) <= 1, "in two hands"
         if email.state is State.SENDING:
             assert email.attempts[-1].ended_at is None
+        if _acceptances(email) and (email.is_final or not email.pending):
+            is_sent = email.state in {State.SENT, State.SENDING}
+            assert is_sent, "accepted, and somebody does not believe it"
 
     def _is_live(self, attempt: Attempt, now: datetime) -> bool:
         ends = attempt.started_at + self.world.policy.lease
