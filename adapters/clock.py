@@ -198,11 +198,13 @@ class FakeClock:
     def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._now = now
         self._monotonic = 1000.0
+        self._lock = threading.Lock()
 
     def advance(self, by: timedelta) -> None:
         """Move both times on."""
-        self._now += by
-        self._monotonic += by.total_seconds()
+        with self._lock:
+            self._now += by
+            self._monotonic += by.total_seconds()
 
     def now(self) -> datetime:
         """Return the time that it was moved to."""

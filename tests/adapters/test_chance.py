@@ -7,6 +7,7 @@ from bson import ObjectId
 
 from postroom.adapters.chance import SeededChance, SystemChance
 from postroom.domain.ports import Chance
+from tests.adapters.breakers.parts import at_once
 
 
 @pytest.fixture(params=[SystemChance, SeededChance])
@@ -34,6 +35,15 @@ def test_no_id_comes_twice(chance: Chance) -> None:
     ids += [chance.attempt_id() for _ in range(1000)]
 
     assert len(set(ids)) == 2000
+
+
+def test_no_id_comes_twice_to_threads_that_draw_at_once(chance: Chance) -> None:
+    def draw() -> list[str]:
+        return [chance.attempt_id() for _ in range(200)] + [chance.email_id()]
+
+    ids = [each for part in at_once(*[draw] * 8) for each in part]
+
+    assert len(set(ids)) == len(ids)
 
 
 def test_the_same_seed_draws_the_same() -> None:
