@@ -70,7 +70,7 @@ test-e2e: .venv/dev links ## The tests on the real processes only
 
 .PHONY: prove
 prove: .venv/dev links ## The same at their full size: outages, kills, backlogs (an hour or more)
-	PROVE=full $(BIN)/pytest tests/model -s $(ARGS)
+	PROVE=full $(BIN)/pytest tests/model tests/stateful -s $(ARGS)
 	PROVE=full $(BIN)/pytest -m e2e -s $(ARGS)
 
 .PHONY: chaos
