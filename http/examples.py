@@ -111,6 +111,11 @@ EMAIL: dict[str, Any] = {
 }
 
 
+#: The answers to those who ask how the service is.
+HEALTH: dict[str, Any] = {"name": "postroom", "version": "0.1.0"}
+READY: dict[str, Any] = {"ready": True, "degraded": ["worker"]}
+
+
 def _error(
     status: int,
     title: str,
@@ -154,7 +159,20 @@ ERRORS: dict[int, dict[str, Any]] = {
         "missing_api_key",
         "an API key is needed: send Authorization: Bearer KEY",
     ),
+    403: _error(
+        403,
+        "Forbidden",
+        "restricted_api_key",
+        "this key may not do that: it needs the scope `send`",
+    ),
     404: _error(404, "Not Found", "not_found", "there is no email of this id"),
+    408: _error(408, "Request Timeout", "request_timeout", "the body stopped coming"),
+    409: _error(
+        409,
+        "Conflict",
+        "conflict",
+        "the email is `sent`: that can be done no more",
+    ),
     413: _error(
         413,
         "Request Entity Too Large",
@@ -166,6 +184,12 @@ ERRORS: dict[int, dict[str, Any]] = {
         "Unsupported Media Type",
         "unsupported_media_type",
         "the body must be JSON in UTF-8: send Content-Type: application/json",
+    ),
+    429: _error(
+        429,
+        "Too Many Requests",
+        "rate_limit_exceeded",
+        "this key has used up its rate; try again in 1 s",
     ),
     500: _error(
         500,

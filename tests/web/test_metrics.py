@@ -64,13 +64,20 @@ def test_a_key_for_monitors_alone_locks_nothing_else() -> None:
 
 
 def test_the_description_asks_for_the_key_where_it_is_needed() -> None:
+    monitor = {"monitor": list[str]()}
     both = Options(api_key=digest(SENDING), metrics_key=digest(WATCHING))
-    for options in (Options(metrics_key=digest(WATCHING)), both):
+    for options, ways in (
+        (Options(), []),
+        (Options(metrics_key=digest(WATCHING)), [monitor]),
+        (both, [{"key": ["read"]}, monitor]),
+    ):
         document = Stand(options=options).get("/openapi.json").json
 
         validate(document)
-        assert document["paths"]["/metrics"]["get"]["security"] == [{"key": []}]
-        assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+        assert document["paths"]["/metrics"]["get"]["security"] == ways
+        schemes = document["components"].get("securitySchemes", {})
+        assert set(schemes) == {name for way in ways for name in way}
+        assert {scheme["scheme"] for scheme in schemes.values()} <= {"bearer"}
 
 
 def test_no_key_is_shown() -> None:

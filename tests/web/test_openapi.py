@@ -1,6 +1,7 @@
 """The description is valid, complete, and says what the code does."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import falcon.inspect
@@ -9,7 +10,8 @@ import pytest
 from openapi_spec_validator import validate
 
 from postroom.http.auth import digest
-from postroom.http.examples import ACCEPTED, EMAIL, ERRORS, NEW_EMAILS
+from postroom.http.emails import EmailCollection
+from postroom.http.examples import NEW_EMAILS
 from postroom.http.options import Limits, Options
 from postroom.http.schemas import EmailIn
 from tests.web.stand import Stand, a_body
@@ -31,6 +33,42 @@ def check(document: dict[str, Any], name: str, value: object) -> None:
         "components": document["components"],
     }
     jsonschema.Draft202012Validator(schema).validate(value)
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method} {path}", operation
+
+
+def referred(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """Follow a reference, if it is one."""
+    if "$ref" not in part:
+        return part
+    found = document
+    for name in part["$ref"].removeprefix("#/").split("/"):
+        found = found[name]
+    return found
+
+
+def examples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], object]]:
+    """Give every example, where it stands and the schema that it should fit."""
+    for name, operation in operations(document):
+        answers = operation["responses"].items()
+        asked = [("requestBody", operation.get("requestBody", {}))]
+        for part, holder in (*asked, *answers):
+            content = referred(document, holder).get("content", {})
+            for media_type, media in content.items():
+                where = f"{name} {part} {media_type}"
+                if "example" in media:
+                    yield where, media["schema"], media["example"]
+                for example in media.get("examples", {}).values():
+                    yield where, media["schema"], example["value"]
+        for part in operation.get("parameters", ()):
+            parameter = referred(document, part)
+            if "example" in parameter:
+                where = f"{name} {parameter['name']}"
+                yield where, parameter["schema"], parameter["example"]
 
 
 def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
@@ -78,11 +116,69 @@ def test_an_example_of_a_request_is_accepted_and_fits_its_schema(
     assert stand.post({"from": "a@b.example"} | body).status_code == 201
 
 
-def test_examples_of_answers_fit_their_schemas(document: dict[str, Any]) -> None:
-    check(document, "AcceptedAnswer", ACCEPTED)
-    check(document, "EmailAnswer", EMAIL)
-    for error in ERRORS.values():
-        check(document, "ErrorAnswer", error)
+def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
+    shown = list(examples(document))
+
+    assert len(shown) > 20
+    for where, schema, example in shown:
+        whole = schema | {"components": document["components"]}
+        found = jsonschema.Draft202012Validator(whole).iter_errors(example)
+        assert [f"{where}: {error.message}" for error in found] == []
+
+
+def test_every_operation_shows_an_example_of_what_it_takes_and_answers(
+    document: dict[str, Any],
+) -> None:
+    shown = {where for where, _, _ in examples(document)}
+
+    for name, operation in operations(document):
+        for part in ("requestBody", *operation["responses"]):
+            content = referred(
+                document,
+                operation.get(part) or operation["responses"].get(part) or {},
+            ).get("content", {})
+            media = content.get("application/json", {})
+            if "$ref" in media.get("schema", {}):
+                assert f"{name} {part} application/json" in shown, (name, part)
+
+
+def test_operations_are_named_once_and_have_a_summary(
+    document: dict[str, Any],
+) -> None:
+    named = [operation["operationId"] for _, operation in operations(document)]
+
+    assert len(set(named)) == len(named)
+    for name, operation in operations(document):
+        assert operation["operationId"].isidentifier(), name
+        assert operation["summary"], name
+        assert operation["tags"][0] in {tag["name"] for tag in document["tags"]}
+
+
+def test_an_answer_that_names_an_email_leads_to_all_that_takes_its_id(
+    document: dict[str, Any],
+) -> None:
+    takers = {
+        operation["operationId"]
+        for name, operation in operations(document)
+        if "{email_id}" in name
+    }
+    sent = document["paths"]["/api/emails"]["post"]["responses"]["201"]
+
+    assert takers
+    assert set(sent["links"]) == takers
+
+
+def test_an_operation_names_the_scope_that_its_resource_needs() -> None:
+    stand = Stand(options=Options(api_key=digest("k")))
+    document = stand.get("/openapi.json").json
+    needs = getattr(EmailCollection, "needs", {"POST": "send"})
+
+    sent = document["paths"]["/api/emails"]["post"]["security"]
+
+    assert sent == [{"key": [needs["POST"]]}]
+    for name, operation in operations(document):
+        for way in operation["security"]:
+            assert set(way.get("key", ())) <= {"send", "read", "admin"}, name
 
 
 def test_real_answers_fit_their_schemas(stand: Stand, document: dict[str, Any]) -> None:
@@ -130,8 +226,9 @@ def test_the_document_asks_for_a_key_only_where_one_is_needed(
 ) -> None:
     locked = Stand(options=Options(api_key=digest("k"))).get("/openapi.json").json
 
-    assert "security" not in document
-    assert locked["security"] == [{"key": []}]
+    assert all(not operation["security"] for _, operation in operations(document))
+    assert "securitySchemes" not in document["components"]
+    assert locked["paths"]["/api/emails"]["post"]["security"] == [{"key": ["send"]}]
     assert locked["paths"]["/health"]["get"]["security"] == []
     assert locked["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
     validate(locked)
@@ -140,5 +237,6 @@ def test_the_document_asks_for_a_key_only_where_one_is_needed(
 def test_names_that_nothing_refers_to_are_left_out(document: dict[str, Any]) -> None:
     text = json.dumps(document)
 
-    for name in document["components"]["schemas"]:
-        assert f'"#/components/schemas/{name}"' in text
+    for kind in ("schemas", "parameters"):
+        for name in document["components"][kind]:
+            assert f'"#/components/{kind}/{name}"' in text

@@ -1,0 +1,54 @@
+"""The schemas of the OpenAPI document, from the models that validate and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from .answers import ErrorAnswer
+from .openapi_parts import SCHEMA_REF, Family
+from .options import Limits
+
+
+def schemas(families: Iterable[Family], limits: Limits) -> dict[str, dict[str, Any]]:
+    """Return the schemas of all models, with the limits of this service."""
+    families = tuple(families)
+    asked = [model for family in families for model in family.asked]
+    answered: list[type[BaseModel]] = [ErrorAnswer]
+    answered += [model for family in families for model in family.answered]
+    _, of_requests = models_json_schema(
+        [(model, "validation") for model in asked],
+        ref_template=SCHEMA_REF,
+    )
+    _, of_answers = models_json_schema(
+        [(model, "serialization") for model in answered],
+        ref_template=SCHEMA_REF,
+    )
+    found: dict[str, dict[str, Any]] = {**of_requests["$defs"], **of_answers["$defs"]}
+    del found["Address"]  # pydantic's own idea of what we read from a string
+    _state_limits(found["EmailIn"]["properties"], limits)
+    for name in ("EmailIn", "AttachmentIn"):
+        _allow_null(found[name])
+    return found
+
+
+def _state_limits(properties: dict[str, Any], limits: Limits) -> None:
+    for name in ("to", "cc", "bcc", "reply_to"):
+        properties[name]["oneOf"][1]["maxItems"] = limits.recipients
+    for name in ("subject", "title"):
+        properties[name]["anyOf"][0]["maxLength"] = limits.subject_chars
+    properties["tags"]["maxItems"] = limits.tags
+    properties["attachments"]["maxItems"] = limits.attachments
+    properties["headers"]["maxProperties"] = limits.headers
+    properties["metadata"]["maxProperties"] = limits.metadata_keys
+
+
+def _allow_null(schema: dict[str, Any]) -> None:
+    """Say of each field that null counts as absent."""
+    null = {"type": "null"}
+    for name, this in schema["properties"].items():
+        if name not in schema["required"] and null not in this.get("anyOf", ()):
+            schema["properties"][name] = {"anyOf": [this, null]}
