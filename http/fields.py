@@ -18,6 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from ..domain.address import LONGEST_TEXT
 from ..domain.email import Address
 from . import checks, file_checks, time_checks
 from .faults import FaultCode
@@ -122,8 +123,17 @@ def _provider(name: str, info: ValidationInfo) -> str:
 
 _ADDRESS_SCHEMA = {
     "type": "string",
+    "format": "mailbox",
+    "minLength": 5,
+    "maxLength": LONGEST_TEXT,
     "description": "`Name <local@domain>` or `local@domain`; one address.",
     "examples": ["Ada Lovelace <ada@example.com>", "ada@example.com"],
+}
+
+_BYTES_SCHEMA = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"type": "integer", "minimum": 0, "maximum": 255},
 }
 
 Mailbox = Annotated[
@@ -149,17 +159,27 @@ TagPart = Annotated[
     AfterValidator(checks.tag_part),
     WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,256}$"}),
 ]
-ContentId = Annotated[str, AfterValidator(file_checks.content_id)]
+ContentId = Annotated[
+    str,
+    AfterValidator(file_checks.content_id),
+    WithJsonSchema({"type": "string", "pattern": "^<?[A-Za-z0-9._@+-]{1,128}>?$"}),
+]
 FileContent = Annotated[
     bytes,
     PlainValidator(file_checks.file_content),
     WithJsonSchema(
         {
             "oneOf": [
-                {"type": "string", "contentEncoding": "base64"},
+                {"type": "string", "contentEncoding": "base64", "minLength": 4},
+                _BYTES_SCHEMA,
                 {
-                    "type": "array",
-                    "items": {"type": "integer", "minimum": 0, "maximum": 255},
+                    "type": "object",
+                    "description": "What Node makes of a Buffer.",
+                    "properties": {
+                        "type": {"const": "Buffer"},
+                        "data": _BYTES_SCHEMA,
+                    },
+                    "required": ["type", "data"],
                 },
             ],
         },
@@ -169,11 +189,32 @@ ScheduledAt = Annotated[
     datetime,
     PlainValidator(_scheduled_at),
     WithJsonSchema(
-        {"type": "string", "examples": ["2030-01-31T09:00:00Z", "in 5 minutes"]},
+        {
+            "type": "string",
+            "format": "instant-or-delay",
+            "minLength": 8,
+            "maxLength": 64,
+            "examples": ["2030-01-31T09:00:00Z", "in 5 minutes"],
+        },
     ),
 ]
-FileName = Annotated[str, AfterValidator(file_checks.file_name)]
-MediaType = Annotated[str, AfterValidator(file_checks.content_type)]
+FileName = Annotated[
+    str,
+    AfterValidator(file_checks.file_name),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^[^/\\]*$",
+            "minLength": 1,
+            "maxLength": 255,
+        }
+    ),
+]
+MediaType = Annotated[
+    str,
+    AfterValidator(file_checks.content_type),
+    WithJsonSchema({"type": "string", "format": "media-type", "minLength": 3}),
+]
 Headers = Annotated[
     dict[HeaderName, HeaderValue],
     BeforeValidator(_headers),

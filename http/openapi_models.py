@@ -38,12 +38,24 @@ def schemas(families: Iterable[Family], limits: Limits) -> dict[str, dict[str, A
 def _state_limits(properties: dict[str, Any], limits: Limits) -> None:
     for name in ("to", "cc", "bcc", "reply_to"):
         properties[name]["oneOf"][1]["maxItems"] = limits.recipients
+    properties["to"]["oneOf"][1]["minItems"] = 1
     for name in ("subject", "title"):
-        properties[name]["anyOf"][0]["maxLength"] = limits.subject_chars
+        properties[name]["anyOf"][0] |= {
+            "minLength": 1,
+            "maxLength": limits.subject_chars,
+        }
     properties["tags"]["maxItems"] = limits.tags
     properties["attachments"]["maxItems"] = limits.attachments
-    properties["headers"]["maxProperties"] = limits.headers
-    properties["metadata"]["maxProperties"] = limits.metadata_keys
+    properties["headers"] |= {
+        "maxProperties": limits.headers,
+        "propertyNames": {"pattern": "^[A-Za-z0-9-]{1,64}$"},
+        "additionalProperties": {"type": "string", "maxLength": limits.header_chars},
+    }
+    properties["metadata"] |= {
+        "maxProperties": limits.metadata_keys,
+        "propertyNames": {"minLength": 1, "maxLength": 64},
+        "additionalProperties": {"type": "string", "maxLength": limits.metadata_chars},
+    }
 
 
 def _allow_null(schema: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ..domain.email import Delivery, Priority
 from .fields import (
@@ -62,6 +62,12 @@ class AttachmentIn(BaseModel):
     )
 
 
+def _given(name: str) -> dict[str, JsonValue]:
+    """Return the schema of an object in which this is there and says something."""
+    text: dict[str, JsonValue] = {"type": "string", "minLength": 1}
+    return {"required": [name], "properties": {name: text}}
+
+
 class EmailIn(BaseModel):
     """An email to be sent. A field that is null counts as absent."""
 
@@ -70,7 +76,7 @@ class EmailIn(BaseModel):
         title="NewEmail",
         json_schema_extra={
             "allOf": [
-                {"anyOf": [{"required": [name]} for name in names]}
+                {"anyOf": [_given(name) for name in names]}
                 for names in (("subject", "title"), ("text", "html", "content"))
             ],
         },
