@@ -77,6 +77,10 @@ prove: .venv/dev links ## The same at their full size: outages, kills, backlogs 
 chaos: .venv/dev links ## Break everything under load for six minutes, and see what was lost (ARGS=--help)
 	$(BIN)/python -m tests.chaos $(ARGS)
 
+.PHONY: fuzz
+fuzz: .venv/dev links ## Call the API with what openapi.json allows and forbids (ARGS=--help)
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
 .PHONY: test-watch
 test-watch: .venv/dev links ## The quick tests, again after each change
 	$(BIN)/ptw . --now --delay 0.5 --patterns '**/*.py' --ignore-patterns '**/.venv/**,**/build/**' \
