@@ -22,6 +22,7 @@ def retaining(retain: Callable[[], Retained]) -> Callable[[], None]:
                 erased=done.erased,
                 removed=done.removed,
                 orphans=done.orphans,
+                keys=done.keys,
             )
 
     return run

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from ..domain.change import Change
 from ..domain.email import Email
+from ..domain.idempotency import KEEP_KEY, LOOK_AGAIN
 from ..domain.retention import without_bodies
 from .memory_books import MemoryLedger
 from .memory_store import MemoryStore
@@ -26,6 +27,7 @@ class MemoryRetention(MemoryStore):
         super().__init__()
         self.ledger = MemoryLedger()
         self.payloads: dict[str, datetime] = {}
+        self._look_at: dict[str, datetime] = {}
 
     def final_before(self, instant: datetime, *, limit: int) -> Sequence[Email]:
         """Return what has been final for long, oldest first."""
@@ -65,6 +67,29 @@ class MemoryRetention(MemoryStore):
             for email_id in orphans:
                 del self.payloads[email_id]
             return len(orphans)
+
+    def remove_keys(self, now: datetime, *, limit: int) -> int:
+        """Remove keys that are old, and none of whose emails is open."""
+        with self._lock:
+            looked_at = self._look_at | {
+                name: receipt.at + KEEP_KEY
+                for name, receipt in self._receipts.items()
+                if name not in self._look_at
+            }
+            due = sorted((at, name) for name, at in looked_at.items() if at <= now)
+            removed = 0
+            for _, name in due[:limit]:
+                if any(map(self._is_open, self._receipts[name].email_ids)):
+                    self._look_at[name] = now + LOOK_AGAIN
+                    continue
+                del self._receipts[name]
+                self._look_at.pop(name, None)
+                removed += 1
+            return removed
+
+    def _is_open(self, email_id: str) -> bool:
+        email = self._emails.get(email_id)
+        return email is not None and not email.is_final
 
     def _erase(self, change: Change) -> bool:
         with self._lock:

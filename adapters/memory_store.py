@@ -9,10 +9,11 @@ from threading import Lock
 
 from ..domain.change import Change
 from ..domain.email import CLAIMABLE, Email
+from ..domain.idempotency import Receipt
 
 
 class MemoryStore:
-    """Implements ``EmailStore`` over a dictionary.
+    """Implements ``EmailStore`` and ``Intake`` over dictionaries.
 
     Emails are frozen values, so handing them out needs no copy; the lock makes a
     guarded write as atomic as the real one.
@@ -20,12 +21,28 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._emails: dict[str, Email] = {}
+        self._receipts: dict[str, Receipt] = {}
         self._lock = Lock()
 
     def insert(self, email: Email) -> None:
         """Store a new email; one that is there already stays as it is."""
         with self._lock:
             self._emails.setdefault(email.email_id, email)
+
+    def recall(self, name: str) -> Receipt | None:
+        """Return what is kept under a key."""
+        return self._receipts.get(name)
+
+    def insert_together(self, emails: Sequence[Email], receipt: Receipt) -> Receipt:
+        """Store new emails and their receipt, unless the key has one already."""
+        with self._lock:
+            if receipt.has_key:
+                kept = self._receipts.setdefault(receipt.name, receipt)
+                if kept.email_ids != receipt.email_ids:
+                    return kept
+            for email in emails:
+                self._emails.setdefault(email.email_id, email)
+            return receipt
 
     def load(self, email_id: str) -> Email | None:
         """Return the email with its content."""

@@ -21,8 +21,9 @@ from ..domain.change import Change
 from ..domain.conservation import hour_of
 from ..domain.email import FINAL_STATES, Email
 from ..domain.errors import StoreUnavailableError
+from ..domain.idempotency import LOOK_AGAIN
 from .mongo_codec import LARGE_FIELDS, to_filter, to_update
-from .mongo_store import NO_CONTENT, OPERATION_S, Document, durable, readable
+from .mongo_store import KEYS, NO_CONTENT, OPERATION_S, Document, durable, readable
 
 #: Emails or payloads of one request.
 AT_ONCE = 100
@@ -46,6 +47,7 @@ class MongoRetention:
         self._emails = database["emails"]
         self._payloads = database["payloads"]
         self._ledger = database["ledger"]
+        self._keys = database[KEYS]
         #: Where the walk over the payloads goes on; ``None`` at its beginning.
         self._walked_to: datetime | None = None
 
@@ -91,6 +93,31 @@ class MongoRetention:
                     removed += self._payloads.delete_many(query).deleted_count
         return removed
 
+    def remove_keys(self, now: datetime, *, limit: int) -> int:
+        """Remove keys that were kept for long; see ``Retention.remove_keys``."""
+        with _bounded("remove_keys"):
+            found = self._keys.find({"look_at": {"$lte": now}}, {"emails.id": 1})
+            keys = list(found.sort("look_at", 1).limit(limit))
+        return sum(self._remove_keys(some, now) for some in _in_parts(keys))
+
+    def _remove_keys(self, keys: Sequence[Document], now: datetime) -> int:
+        ids = [email["id"] for key in keys for email in key["emails"]]
+        with _bounded("remove_keys"):
+            found = self._emails.find({"_id": {"$in": ids}}, {"state": 1})
+            still_open = {e["_id"] for e in found if e["state"] not in _FINAL_WORDS}
+            kept = [
+                key["_id"]
+                for key in keys
+                if any(email["id"] in still_open for email in key["emails"])
+            ]
+            if kept:
+                later = {"$set": {"look_at": now + LOOK_AGAIN}}
+                self._keys.update_many({"_id": {"$in": kept}}, later)
+            old = [key["_id"] for key in keys if key["_id"] not in kept]
+            if not old:
+                return 0
+            return self._keys.delete_many({"_id": {"$in": old}}).deleted_count
+
     def _erase(self, changes: Sequence[Change]) -> int:
         """Write some changes together: a majority is waited for only once."""
         updates = [
@@ -132,6 +159,21 @@ class MongoRetention:
             for document in found
             if document.get("payload") or document["state"] not in _FINAL_WORDS
         }
+
+
+def _in_parts(keys: Sequence[Document]) -> Iterator[list[Document]]:
+    """Give keys in parts that have few emails together: a batch has up to 100."""
+    part: list[Document] = []
+    count = 0
+    for key in keys:
+        size = len(key["emails"])
+        if part and count + size > AT_ONCE:
+            yield part
+            part, count = [], 0
+        part.append(key)
+        count += size
+    if part:
+        yield part
 
 
 def _erasure(change: Change) -> Document:

@@ -60,6 +60,9 @@ LARGEST_INLINE = 64 * 1024
 #: Bound on the one write that touches all that is open, in seconds.
 HASTEN_S = 30.0
 
+#: The collection of the clients' idempotency keys.
+KEYS = "idempotency"
+
 #: The indexes, by collection and name. Only added to: older processes still read.
 INDEXES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
     "emails": {
@@ -72,6 +75,7 @@ INDEXES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
     },
     "payloads": {"age": (("at", 1), ("_id", 1))},
     "ledger": {"hour": (("hour", 1),)},
+    KEYS: {"look": (("look_at", 1),)},
 }
 
 #: Emails that nothing will look at by itself: held ones, and those that are astray. All
@@ -79,7 +83,7 @@ INDEXES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
 UNTIMED: Mapping[str, None] = {"due_at": None, "final_at": None, "erased_at": None}
 
 #: Pause between two tries while the store is away, in seconds.
-_PAUSE_S = 0.2
+PAUSE_S = 0.2
 
 #: A projection that leaves out what an email says.
 NO_CONTENT = dict.fromkeys((*CONTENT_FIELDS, "payload"), 0)
@@ -154,7 +158,7 @@ class MongoStore:
     def insert(self, email: Email) -> None:
         """Store a new email; see ``EmailStore.insert``."""
         document = to_document(email)
-        payload = _split_payload(document)
+        payload = split_payload(document)
         end = time.monotonic() + INSERT_BUDGET_S
         may_be_there = False
         last: Exception | None = None
@@ -167,12 +171,12 @@ class MongoStore:
                 except InvalidDocument as ex:
                     raise NotStoredError("too large for the store") from ex
                 except PyMongoError as ex:
-                    if _is_refusal(ex) and not may_be_there:
+                    if is_refusal(ex) and not may_be_there:
                         raise NotStoredError("refused by the store") from ex
                     last, may_be_there = ex, True
                 else:
                     return
-                time.sleep(min(_PAUSE_S, max(0.0, end - time.monotonic())))
+                time.sleep(min(PAUSE_S, max(0.0, end - time.monotonic())))
         if may_be_there:
             raise StorageUnsureError(
                 "the store did not say in time whether it has the email",
@@ -222,7 +226,7 @@ class MongoStore:
             except PyMongoError as ex:
                 if time.monotonic() >= end:
                     raise StoreUnavailableError("apply: no answer in time") from ex
-            time.sleep(_PAUSE_S)
+            time.sleep(PAUSE_S)
 
     def _is_there(self, change: Change) -> bool:
         """Return whether a change has been written: see ``Change.is_in``.
@@ -347,7 +351,7 @@ def _options(collection: str, index: str) -> dict[str, Any]:
     return {"sparse": collection == "emails"}
 
 
-def _is_refusal(ex: PyMongoError) -> bool:
+def is_refusal(ex: PyMongoError) -> bool:
     """Whether the store said that it did not write, and not merely failed to say.
 
     What stops a write in its middle, or on its way to the majority, says nothing, and
@@ -359,7 +363,7 @@ def _is_refusal(ex: PyMongoError) -> bool:
     )
 
 
-def _split_payload(document: Document) -> Document | None:
+def split_payload(document: Document) -> Document | None:
     """Move large parts out of a document, and return them as one of their own."""
     size = sum(len(document.get(name) or "") for name in ("text", "html"))
     size += sum(len(a["content"]) for a in document["attachments"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .email import (
     Content,
@@ -26,6 +26,7 @@ class NewEmail:
     Attributes:
         provider: The only provider that it may go to, if the client said so.
         scheduled_at: Not before then; a time that has passed means now.
+        delay: How the client said so, if not as an instant: so long from now.
     """
 
     owner: str
@@ -35,6 +36,7 @@ class NewEmail:
     provider: str | None = None
     priority: Priority = Priority.NORMAL
     scheduled_at: datetime | None = None
+    delay: timedelta | None = None
 
 
 def routing_of(content: Content, recipients: tuple[Recipient, ...]) -> Routing:

@@ -9,9 +9,13 @@
     ├── ForbiddenTransitionError         the lifecycle has no such edge
     ├── UnbuildableError                 a provider's request cannot be made of it
     ├── UncarriableError                 no configured provider could ever carry it
+    ├── UncarriableItemsError            ... nor emails of a batch
+    ├── KeyReusedError                   an idempotency key came with another request
     ├── StoreError                       the document store did not do as asked
     │   ├── NotStoredError               ... and the document is known not to be there
+    │   │   └── NoTransactionsError      ... for it has no transactions
     │   ├── StorageUnsureError           ... and nobody knows whether it is there
+    │   ├── KeyInUseError                ... another request has its key in hand
     │   ├── StoreUnavailableError        ... it could not be reached or read
     │   └── SearchTimeoutError           ... a search was not done in its time
     ├── HintError                        Redis did not take a hint
@@ -37,6 +41,9 @@ __all__ = [
     "HintError",
     "InvalidAddressError",
     "InvalidValueError",
+    "KeyInUseError",
+    "KeyReusedError",
+    "NoTransactionsError",
     "NotStoredError",
     "PostroomError",
     "SearchTimeoutError",
@@ -47,6 +54,7 @@ __all__ = [
     "StoreUnavailableError",
     "UnbuildableError",
     "UncarriableError",
+    "UncarriableItemsError",
     "UnknownProviderError",
 ]
 
@@ -95,6 +103,21 @@ class UncarriableError(PostroomError):
         self.reasons = dict(reasons)
 
 
+class UncarriableItemsError(PostroomError):
+    """Raised at accept when no provider could ever carry some emails of a batch.
+
+    ``items`` has for the index of each what `UncarriableError` has.
+    """
+
+    def __init__(self, items: Mapping[int, Mapping[str, str]]) -> None:
+        super().__init__(f"no configured provider can carry {len(items)} emails of it")
+        self.items = {index: dict(reasons) for index, reasons in items.items()}
+
+
+class KeyReusedError(PostroomError):
+    """Raised when a key is known, and from another request."""
+
+
 class StoreError(PostroomError):
     """Raised when the document store did not do as it was asked."""
 
@@ -103,15 +126,33 @@ class NotStoredError(StoreError):
     """Raised when an email is known not to be in the store."""
 
 
+class NoTransactionsError(NotStoredError):
+    """Raised when the store has no transactions: a server that stands alone."""
+
+
 class StorageUnsureError(StoreError):
     """Raised when nobody could find out whether the email was stored.
 
-    ``email_id`` lets the client look it up later.
+    ``email_id`` lets the client look it up later; ``email_ids`` has all of a batch,
+    which is stored as a whole or not at all. ``has_key``: repeating it is safe.
     """
 
-    def __init__(self, message: str, *, email_id: str) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        email_id: str,
+        email_ids: Iterable[str] = (),
+        has_key: bool = False,
+    ) -> None:
         super().__init__(message)
         self.email_id = email_id
+        self.email_ids = tuple(email_ids) or (email_id,)
+        self.has_key = has_key
+
+
+class KeyInUseError(StoreError):
+    """Raised when another request has the same key in hand: nothing was stored."""
 
 
 class StoreUnavailableError(StoreError):

@@ -55,3 +55,15 @@ class Retention(Protocol):
             limit: How many to look at.
         """
         ...
+
+    def remove_keys(self, now: datetime, *, limit: int) -> int:
+        """Remove idempotency keys that have been kept for long, and return how many.
+
+        A key younger than ``KEEP_KEY`` stays, and one of whose emails one is still
+        open: that is looked at again after ``LOOK_AGAIN``.
+
+        Args:
+            now: The store's time.
+            limit: How many to look at.
+        """
+        ...

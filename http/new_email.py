@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,6 +30,7 @@ from .faults import Fault, FaultCode
 from .fields import Context
 from .names import Draft, put_names_right
 from .schemas import EmailIn, field_name
+from .time_checks import delay
 
 #: Most names in one JSON object of a request; a sane one has a fifth of that. Each
 #: unknown name costs a fault, and 15 MB hold a million names.
@@ -76,7 +78,10 @@ def read_email(
     _check_sums(draft, context)
     if draft.faults or parsed is None:
         raise validation_error(draft.faults)
-    return _new_email(parsed, owner=owner, default_from=default_from)
+    new = _new_email(parsed, owner=owner, default_from=default_from)
+    when = draft.json.get("scheduled_at")
+    # What a delay comes to is another instant each time, and the request is the same.
+    return replace(new, delay=delay(when)) if isinstance(when, str) else new
 
 
 def _fault(where: str, code: FaultCode, message: str) -> Fault:

@@ -54,12 +54,23 @@ def instant(text: str, *, now: datetime, horizon: timedelta) -> datetime:
     return when
 
 
+def delay(text: str) -> timedelta | None:
+    """Read ``in 5 minutes``; ``None`` if it says something else.
+
+    Raises:
+        OverflowError: It is longer than any time.
+    """
+    if found := _DELAY.fullmatch(text.strip()):
+        return int(found[1]) * _UNITS[found[2].lower()]
+    return None
+
+
 def _read_instant(text: str, now: datetime) -> datetime:
     if _INSTANT.fullmatch(text):
         # The store keeps UTC; a year 1 or 9999 may fall out of range on the way.
         return datetime.fromisoformat(text.upper()).astimezone(now.tzinfo)
-    if found := _DELAY.fullmatch(text):
-        return now + int(found[1]) * _UNITS[found[2].lower()]
+    if (wait := delay(text)) is not None:
+        return now + wait
     raise fault(
         FaultCode.INVALID_TIME,
         "must be ISO 8601 with an offset (2030-01-31T09:00:00Z), or a delay such as "

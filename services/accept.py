@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from ..domain.acceptance import NewEmail, accept, routing_of
+from ..domain.acceptance import NewEmail, accept
 from ..domain.email import Email
 from ..domain.errors import (
     ClockUnsureError,
@@ -18,7 +18,8 @@ from ..domain.hint import Hint
 from ..domain.policy import LONGEST_HINT_DELAY, Policy
 from ..domain.ports import Chance, Clock, EmailStore, Hints
 from ..domain.ports_conservation import Ledger, Uncounted
-from ..domain.routing import ProviderProfile, Standing, choose_provider
+from ..domain.routing import ProviderProfile
+from .carriable import why_not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,9 @@ class Accept:
             now = self.clock.now()
         except ClockUnsureError as ex:
             raise NotStoredError("the store has not been seen lately") from ex
-        self._check_carriable(new, now=now)
+        reasons = why_not(new, self.profiles, now=now)
+        if reasons is not None:
+            raise UncarriableError(reasons)
         email = accept(
             new,
             email_id=self.chance.email_id(),
@@ -63,19 +66,6 @@ class Accept:
         self.ledger.accepted(email.email_id)
         self._hint(email)
         return email
-
-    def _check_carriable(self, new: NewEmail, *, now: datetime) -> None:
-        choice = choose_provider(
-            self.profiles,
-            {},
-            routing_of(new.content, new.recipients),
-            Standing(),
-            pin=new.provider,
-            delivery=new.delivery,
-            now=now,
-        )
-        if choice.provider is None:
-            raise UncarriableError({v.provider: v.why.value for v in choice.verdicts})
 
     def _hint(self, email: Email) -> None:
         wait = (email.not_before or email.created_at) - email.created_at

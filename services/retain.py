@@ -24,6 +24,9 @@ ORPHAN_AGE = timedelta(days=1)
 #: Payloads that one run looks at.
 PAYLOADS = 2_000
 
+#: Idempotency keys that one run looks at, in one slice.
+KEYS = 500
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retained:
@@ -33,11 +36,13 @@ class Retained:
         erased: Emails that lost their bodies.
         removed: Records that went.
         orphans: Payloads that belonged to no email.
+        keys: Idempotency keys that went.
     """
 
     erased: int = 0
     removed: int = 0
     orphans: int = 0
+    keys: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +73,21 @@ class Retain:
                 break
         before = self.clock.now() - ORPHAN_AGE
         orphans = self.retention.remove_orphans(before, limit=PAYLOADS)
-        return Retained(erased=erased_count, removed=removed, orphans=orphans)
+        return Retained(
+            erased=erased_count,
+            removed=removed,
+            orphans=orphans,
+            keys=self._remove_keys(end),
+        )
+
+    def _remove_keys(self, end: float) -> int:
+        """Remove old keys, slice by slice, until nothing is left or time is up."""
+        removed = 0
+        while True:
+            some = self.retention.remove_keys(self.clock.now(), limit=KEYS)
+            removed += some
+            if not some or self.clock.monotonic() >= end:
+                return removed
 
     def _erase(self) -> int:
         now = self.clock.now()
