@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 #: Everything that leaves a process, by who calls: ``port.method``. Services by their
-#: name; ``worker`` to ``scheduler`` are what a process does beside them; the last three
-#: are within a provider's ``send``: connected and nothing of the email out, or all of
-#: it out and the answer not read.
+#: name; ``worker`` to ``scheduler`` are what a process does beside them; ``http`` to
+#: ``sandbox`` are within a provider's ``send``: connected and nothing of the email out,
+#: or all of it out and the answer not read; ``intake`` is within a transaction.
 CALLS: Mapping[str, tuple[str, ...]] = {
     "accept": ("hints.route", "store.insert"),
+    "accept_together": (
+        "hints.route_all",
+        "intake.insert_together",
+        "intake.recall",
+    ),
     "route": (
         "board.elect_probe",
         "board.health",
@@ -70,6 +75,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "retention.erase",
         "retention.final_before",
         "retention.remove_expired",
+        "retention.remove_keys",
         "retention.remove_orphans",
     ),
     "cancel": ("store.apply", "store.load"),
@@ -128,6 +134,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "http": ("request",),
     "smtp": ("dot",),
     "sandbox": ("inbox.keep",),
+    "intake": ("emails", "key", "commit"),
 }
 
 #: All of them, before and after.

@@ -21,6 +21,7 @@ from ..domain.ports import (
     Hints,
     Provider,
 )
+from ..domain.ports_intake import Intake
 from ..domain.ports_retention import Retention
 from ..domain.routing import BreakerState, ProviderProfile
 from . import redis_clients
@@ -33,6 +34,7 @@ from .hints import AWAY_IN_WORKERS_S, AWAY_S, RedisHints
 from .inspection import ServerInspector
 from .mongo_archive import MongoArchive
 from .mongo_books import MongoBooks
+from .mongo_intake import MongoIntake
 from .mongo_ledger import MongoLedger
 from .mongo_retention import MongoRetention
 from .mongo_store import Document, MongoStore, connect, database_of
@@ -62,6 +64,7 @@ class Parts:
 
     settings: Settings
     store: MongoStore
+    intake: Intake
     retention: Retention
     ledger: MongoLedger
     books: MongoBooks
@@ -122,6 +125,7 @@ def build(settings: Settings, *, patient: bool = False) -> Parts:
     return Parts(
         settings=settings,
         store=MongoStore(database),
+        intake=MongoIntake(database, around=failpoints.around),
         retention=MongoRetention(database),
         ledger=ledger,
         books=MongoBooks(database, bound_s=AUDIT_SEARCH_S),

@@ -25,6 +25,7 @@ from ..domain.email import (
     State,
     WaitingFor,
 )
+from ..domain.idempotency import Receipt
 from ..domain.outcome import OutcomeWord, RefusalKind
 from .resend_words import last_event
 
@@ -60,6 +61,27 @@ class AcceptedAnswer(_Answer):
     state: State
     created_at: Instant
     data: IdAnswer
+
+
+class UnfitAnswer(_Answer):
+    """An item of a batch that was not accepted."""
+
+    index: int
+    message: str
+
+
+class BatchAnswer(_Answer):
+    """A batch was accepted: all of it if strict, else what is not in `errors`."""
+
+    data: list[IdAnswer]
+    errors: list[UnfitAnswer] | None = Field(
+        None,
+        description="With `x-batch-validation: permissive` only.",
+    )
+
+    def to_json(self) -> bytes:
+        """Return what goes over the wire; a strict batch has no errors."""
+        return self.model_dump_json(exclude_none=True).encode()
 
 
 class TagAnswer(_Answer):
@@ -196,6 +218,10 @@ class ErrorAnswer(_Answer):
         None,
         description="With `storage_unsure`: the email that may be stored.",
     )
+    ids: list[str] | None = Field(
+        None,
+        description="The same of a batch: all of them are stored, or none.",
+    )
 
 
 def accepted_answer(email: Email) -> AcceptedAnswer:
@@ -205,6 +231,26 @@ def accepted_answer(email: Email) -> AcceptedAnswer:
         state=email.state,
         created_at=email.created_at,
         data=IdAnswer(id=email.email_id),
+    )
+
+
+def receipt_answer(receipt: Receipt) -> AcceptedAnswer:
+    """Return the answer to a POST with a key: the first time, and each time after."""
+    (taken,) = receipt.emails
+    return AcceptedAnswer(
+        id=taken.email_id,
+        state=taken.state,
+        created_at=receipt.at,
+        data=IdAnswer(id=taken.email_id),
+    )
+
+
+def batch_answer(receipt: Receipt, *, is_strict: bool) -> BatchAnswer:
+    """Return the answer to a batch."""
+    errors = [UnfitAnswer(index=u.index, message=u.message) for u in receipt.unfit]
+    return BatchAnswer(
+        data=[IdAnswer(id=each) for each in receipt.email_ids],
+        errors=None if is_strict else errors,
     )
 
 

@@ -10,10 +10,12 @@ import falcon
 
 from ..domain.ports import Clock
 from ..services.accept import Accept
+from ..services.accept_together import AcceptTogether
 from ..services.ready import Ready
 from ..services.show import Show
 from . import errors
 from .auth import Auth
+from .batch import BatchCollection
 from .docs import Asset, Description, Page, ToDocs
 from .emails import EmailCollection, EmailItem
 from .health import Health, Readiness
@@ -36,6 +38,7 @@ class Services:
     """
 
     accept: Accept
+    accept_together: AcceptTogether
     show: Show
     ready: Ready
     inbox: Inbox | None
@@ -65,11 +68,13 @@ def _middleware(options: Options) -> Iterator[Any]:
 
 
 def _routes(services: Services, options: Options) -> Iterator[tuple[str, object]]:
-    emails = EmailCollection(services.accept, options)
+    emails = EmailCollection(services.accept, services.accept_together, options)
+    batch = BatchCollection(services.accept_together, options)
     email = EmailItem(services.show)
     # The older service had the singular.
     for path in ("/api/emails", "/api/email"):
         yield path, emails
+        yield f"{path}/batch", batch
         yield f"{path}/{{email_id}}", email
 
     yield "/health", Health()

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import ClassVar
 
 import falcon
 
 from ..domain.acceptance import NewEmail
+from ..domain.idempotency import Route
 from ..services.accept import Accept
+from ..services.accept_together import AcceptTogether
 from ..services.show import Show
-from .answers import accepted_answer, email_answer
+from .answers import accepted_answer, email_answer, receipt_answer
 from .body import read_json
 from .errors import ApiError
-from .fields import Context
+from .idempotency import key_of, mark_replay
 from .new_email import read_email
 from .options import Options
+from .reading import context_of
 
 _EMAIL_ID = re.compile(r"[0-9a-f]{24}")
 
@@ -22,36 +27,35 @@ _EMAIL_ID = re.compile(r"[0-9a-f]{24}")
 class EmailCollection:
     """`POST /api/emails`."""
 
-    def __init__(self, accept: Accept, options: Options) -> None:
+    needs: ClassVar[Mapping[str, str]] = {"POST": "send"}
+
+    def __init__(
+        self, accept: Accept, together: AcceptTogether, options: Options
+    ) -> None:
         self._accept = accept
+        self._together = together
         self._options = options
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Accept one email: 201 once it is stored, and not before."""
-        email = self._accept(self._read(req))
+        key = key_of(req, Route.EMAILS)
+        new = self._read(req)
+        if key is None:
+            answer = accepted_answer(self._accept(new))
+        else:
+            accepted = self._together.one(new, key=key)
+            answer = receipt_answer(accepted.receipt)
+            mark_replay(resp, accepted)
 
         resp.status = falcon.HTTP_201
-        resp.location = f"/api/emails/{email.email_id}"
+        resp.location = f"/api/emails/{answer.id}"
         resp.content_type = falcon.MEDIA_JSON
-        resp.data = accepted_answer(email).to_json()
+        resp.data = answer.to_json()
 
     def _read(self, req: falcon.Request) -> NewEmail:
-        if req.get_header("Idempotency-Key") is not None:
-            # Ignoring it would be a lie: the client would repeat without fear.
-            raise ApiError(
-                400,
-                "not_supported_yet",
-                "Idempotency-Key is not supported yet: leave it out, and know that "
-                "a repeated request is a second email",
-            )
-        context = Context(
-            limits=self._options.limits,
-            clock=self._accept.clock.now,
-            providers=tuple(profile.name for profile in self._accept.profiles),
-        )
         return read_email(
             read_json(req, limit=self._options.limits.body_bytes),
-            context,
+            context_of(self._accept, self._options),
             owner=req.context.owner,
             default_from=self._options.default_from,
         )

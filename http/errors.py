@@ -17,10 +17,14 @@ import structlog
 
 from ..domain.errors import (
     ClockUnsureError,
+    KeyInUseError,
+    KeyReusedError,
+    NoTransactionsError,
     NotStoredError,
     StorageUnsureError,
     StoreUnavailableError,
     UncarriableError,
+    UncarriableItemsError,
 )
 from .faults import MOST_FAULTS, Fault, FaultCode
 
@@ -56,7 +60,7 @@ class ApiError(falcon.HTTPError):
         *,
         faults: Sequence[Fault] = (),
         headers: Mapping[str, str] | None = None,
-        extra: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(status, headers=dict(headers or {}))
         self.name = name
@@ -85,7 +89,11 @@ def install(app: falcon.App[falcon.Request, falcon.Response]) -> None:
     app.add_error_handler(falcon.HTTPError, _answer_falcon)
     app.add_error_handler(ApiError, _answer)
     app.add_error_handler(UncarriableError, _answer_uncarriable)
+    app.add_error_handler(UncarriableItemsError, _answer_uncarriable_items)
+    app.add_error_handler(KeyReusedError, _answer_reused_key)
+    app.add_error_handler(KeyInUseError, _answer_key_in_use)
     app.add_error_handler(NotStoredError, _answer_not_stored)
+    app.add_error_handler(NoTransactionsError, _answer_no_transactions)
     app.add_error_handler(ClockUnsureError, _answer_not_stored)
     app.add_error_handler(StorageUnsureError, _answer_unsure)
     app.add_error_handler(StoreUnavailableError, _answer_unavailable)
@@ -166,6 +174,68 @@ def _answer_uncarriable(
     _answer(req, resp, error, params)
 
 
+def uncarriable_faults(items: Mapping[int, Mapping[str, str]]) -> list[Fault]:
+    """Return a fault for each email of a batch that no provider could carry."""
+    return [
+        Fault(
+            field=str(index),
+            code=FaultCode.CANNOT_CARRY,
+            message=str(UncarriableError(reasons)),
+        )
+        for index, reasons in items.items()
+    ]
+
+
+def _answer_uncarriable_items(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: UncarriableItemsError,
+    params: dict[str, Any],
+) -> None:
+    faults = uncarriable_faults(ex.items)[:MOST_FAULTS]
+    _answer(req, resp, ApiError(400, "no_provider", str(ex), faults=faults), params)
+
+
+def _answer_reused_key(
+    req: falcon.Request,
+    resp: falcon.Response,
+    _ex: KeyReusedError,
+    params: dict[str, Any],
+) -> None:
+    message = (
+        "this Idempotency-Key came with another request before: repeat that one as it "
+        "was, or take a new key"
+    )
+    error = ApiError(409, "invalid_idempotent_request", message)
+    _answer(req, resp, error, params)
+
+
+def _answer_key_in_use(
+    req: falcon.Request,
+    resp: falcon.Response,
+    _ex: KeyInUseError,
+    params: dict[str, Any],
+) -> None:
+    message = "a request with this Idempotency-Key is still in hand: try again"
+    headers = {"Retry-After": "1"}
+    error = ApiError(409, "concurrent_idempotent_requests", message, headers=headers)
+    _answer(req, resp, error, params)
+
+
+def _answer_no_transactions(
+    req: falcon.Request,
+    resp: falcon.Response,
+    _ex: NoTransactionsError,
+    params: dict[str, Any],
+) -> None:
+    _log(req, "http.no_transactions")
+    message = (
+        "Idempotency-Key and batches need a MongoDB that is a replica set, and this "
+        "one stands alone: nothing was stored"
+    )
+    _answer(req, resp, ApiError(501, "transactions_missing", message), params)
+
+
 def _answer_not_stored(
     req: falcon.Request,
     resp: falcon.Response,
@@ -173,7 +243,7 @@ def _answer_not_stored(
     params: dict[str, Any],
 ) -> None:
     _log(req, "http.not_stored", error=type(ex).__name__)
-    message = "the email was not stored and will not be sent; send it again"
+    message = "nothing was stored and nothing will be sent; send it again"
     _answer(req, resp, ApiError(500, "not_stored", message), params)
 
 
@@ -185,10 +255,14 @@ def _answer_unsure(
 ) -> None:
     _log(req, "http.storage_unsure", email_id=ex.email_id)
     message = (
-        "the email may have been stored: GET it by its id before sending it again, "
-        "or it may be sent twice"
+        "it may have been stored: repeat the request with the same Idempotency-Key"
+        if ex.has_key
+        else "it may have been stored: GET it by its id before sending it again, or it "
+        "may be sent twice"
     )
-    extra = {"id": ex.email_id}
+    extra: dict[str, Any] = {"id": ex.email_id}
+    if len(ex.email_ids) > 1:
+        extra["ids"] = list(ex.email_ids)  # all are stored, or none
     headers = {"Location": f"/api/emails/{ex.email_id}", "Retry-After": "5"}
     error = ApiError(503, "storage_unsure", message, headers=headers, extra=extra)
     _answer(req, resp, error, params)

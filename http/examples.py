@@ -52,6 +52,20 @@ ACCEPTED: dict[str, Any] = {
     "data": {"id": _ID},
 }
 
+#: A body of `POST /api/emails/batch`.
+NEW_BATCH: list[dict[str, Any]] = [
+    {
+        "from": "Acme <hello@acme.example>",
+        "to": [f"{name}@example.com"],
+        "subject": "News",
+        "text": "Hello",
+    }
+    for name in ("ada", "grace")
+]
+
+#: The answer to it.
+BATCH: dict[str, Any] = {"data": [{"id": _ID}, {"id": "6745b8a1f3c2d4e5a6b7c8da"}]}
+
 #: The answer to a GET.
 EMAIL: dict[str, Any] = {
     "object": "email",
@@ -195,16 +209,32 @@ ERRORS: dict[int, dict[str, Any]] = {
         500,
         "Internal Server Error",
         "not_stored",
-        "the email was not stored and will not be sent; send it again",
+        "nothing was stored and nothing will be sent; send it again",
+    ),
+    501: _error(
+        501,
+        "Not Implemented",
+        "transactions_missing",
+        "Idempotency-Key and batches need a MongoDB that is a replica set, and this "
+        "one stands alone: nothing was stored",
     ),
     503: {
         **_error(
             503,
             "Service Unavailable",
             "storage_unsure",
-            "the email may have been stored: GET it by its id before sending it "
-            "again, or it may be sent twice",
+            "it may have been stored: GET it by its id before sending it again, or it "
+            "may be sent twice",
         ),
         "id": _ID,
     },
 }
+
+#: A key that came with another request before.
+IDEMPOTENCY_CONFLICT = _error(
+    409,
+    "Conflict",
+    "invalid_idempotent_request",
+    "this Idempotency-Key came with another request before: repeat that one as it "
+    "was, or take a new key",
+)

@@ -57,13 +57,18 @@ _ERRORS: Mapping[int, tuple[str, str]] = {
     429: ("TooManyRequests", "Too many at once: again after `Retry-After` seconds."),
     500: (
         "InternalServerError",
-        "`not_stored`: the email is not stored and will not be sent; send it again.",
+        "`not_stored`: nothing was stored and nothing will be sent; send it again.",
+    ),
+    501: (
+        "NotImplemented",
+        "`transactions_missing`: this MongoDB has none; nothing was stored.",
     ),
     503: (
         "ServiceUnavailable",
         (
             "`storage_unsure`: nobody could find out whether the email was stored; "
-            "look it up by the `id` first. Others: try again after `Retry-After` s."
+            "repeat the request with its key, or look it up by the `id` first. Others: "
+            "try again after `Retry-After` s."
         ),
     ),
 }

@@ -15,6 +15,7 @@ from ..adapters.settings import Environment, Settings
 from ..adapters.wiring import Parts, build, tell
 from ..domain.errors import StartRefusedError
 from ..services.accept import Accept
+from ..services.accept_together import AcceptTogether
 from ..services.audit import Audit
 from ..services.ready import Ready
 from ..services.self_check import SelfCheck, start
@@ -76,6 +77,17 @@ def services_of(parts: Parts, *, counters: str | None = None) -> Services:
     audit = Audit(books=parts.books, clock=parts.clock, policy=parts.settings.policy)
     return Services(
         accept=accept_of(parts),
+        accept_together=fit(
+            AcceptTogether(
+                intake=parts.intake,
+                hints=parts.hints,
+                clock=parts.clock,
+                chance=parts.chance,
+                profiles=parts.profiles,
+                policy=parts.settings.policy,
+                ledger=parts.ledger,
+            )
+        ),
         show=fit(Show(store=parts.store)),
         ready=fit(Ready(store=parts.store, heartbeats=parts.heartbeats)),
         inbox=parts.inbox,

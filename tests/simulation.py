@@ -38,6 +38,7 @@ from postroom.domain.policy import Policy
 from postroom.domain.ports import Built, EmailStore
 from postroom.domain.routing import ProviderProfile
 from postroom.services.accept import Accept
+from postroom.services.accept_together import AcceptTogether
 from postroom.services.attempt import Attempt
 from postroom.services.cancel import Cancel
 from postroom.services.health import Verdicts
@@ -236,6 +237,11 @@ class Simulation:
         self.cancel = Cancel(store=parts["store"], clock=parts["clock"])
         self.reschedule = Reschedule(**parts)
         self.accept = Accept(**parts, chance=chance, profiles=profiles)
+        intake = {"intake": parts["store"]} | parts
+        del intake["store"]
+        self.accept_together = AcceptTogether(
+            **intake, chance=chance, profiles=profiles
+        )
 
     def a_provider(self, profile: ProviderProfile) -> Any:
         return ScriptedProvider(

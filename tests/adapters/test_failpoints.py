@@ -44,6 +44,7 @@ BESIDE = {
     "http",
     "smtp",
     "sandbox",
+    "intake",
 }
 
 #: Ports that actors use themselves, and where.

@@ -243,15 +243,14 @@ def test_a_server_that_is_away_from_the_start_has_stored_nothing(
 
 
 def test_what_was_committed_is_there_after_a_crash(tmp_path: Path) -> None:
-    with a_mongodb(tmp_path) as crashing:
-        with contextlib.closing(Faulty(crashing)) as faulty:
-            intake = MongoIntake(faulty.database)
-            receipt = put(intake)
-            crashing.kill9()
-            crashing.start()
+    with a_mongodb(tmp_path) as crashing, contextlib.closing(Faulty(crashing)) as it:
+        intake = MongoIntake(it.database)
+        receipt = put(intake)
+        crashing.kill9()
+        crashing.start()
 
-            assert intake.recall("key") == receipt
-            assert stored(faulty) == 3
+        assert intake.recall("key") == receipt
+        assert stored(it) == 3
 
 
 def test_what_was_recalled_is_there_after_a_crash(

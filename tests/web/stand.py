@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import falcon.testing
 
@@ -16,6 +16,7 @@ from postroom.domain.routing import ProviderProfile
 from postroom.http.app import Services, create_app
 from postroom.http.options import Options
 from postroom.services.accept import Accept
+from postroom.services.accept_together import AcceptTogether
 from postroom.services.ready import OLDEST_BEAT, Ready
 from postroom.services.show import Show
 
@@ -93,15 +94,16 @@ class Stand:
     )
 
     def __post_init__(self) -> None:
+        parts: dict[str, Any] = {
+            "hints": self.hints,
+            "clock": self.clock,
+            "chance": CountingChance(),
+            "profiles": self.profiles,
+            "policy": Policy(),
+        }
         services = Services(
-            accept=Accept(
-                store=self.store,
-                hints=self.hints,
-                clock=self.clock,
-                chance=CountingChance(),
-                profiles=self.profiles,
-                policy=Policy(),
-            ),
+            accept=Accept(store=self.store, **parts),
+            accept_together=AcceptTogether(intake=cast("Any", self.store), **parts),
             show=Show(store=self.store),
             ready=Ready(store=self.store, heartbeats=self.beats),
             inbox=self.inbox,

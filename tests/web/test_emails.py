@@ -245,14 +245,6 @@ def test_redis_away_does_not_change_the_answer(stand: Stand) -> None:
     assert stand.post(a_body()).status_code == 201
 
 
-def test_an_idempotency_key_is_refused_rather_than_ignored(stand: Stand) -> None:
-    answer = stand.post(a_body(), headers={"Idempotency-Key": "1"})
-
-    assert answer.status_code == 400
-    assert answer.json["name"] == "not_supported_yet"
-    assert stand.hints.hinted == []
-
-
 def test_what_is_known_not_to_be_stored_is_500_not_stored() -> None:
     stand = Stand(store=BrokenStore(insert=NotStoredError("no")))
 
