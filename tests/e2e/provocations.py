@@ -42,6 +42,10 @@ SNAPSHOT_S = 0.3
 #: More parked emails than a slice of a release has at the pace of this walk.
 SLICE = 40
 
+#: After how long the server gives up what a killed process has left in its middle, and
+#: some more, in seconds.
+ABANDONED_S = 90.0
+
 #: How long a message is delayed that is to be found in hand, in seconds.
 DELAY_S = 6
 
@@ -298,6 +302,34 @@ def posted(walk: Walk, step: Step) -> None:
         )
         walk.rows[step.name].accepted = answer.status == 201
     walk.wait_until_fired(step, armed)
+
+
+def repeated(walk: Walk, step: Step) -> None:
+    """A client POSTs an email under a key, and repeats it until it is answered."""
+    armed = walk.arm(step, WEB)
+    body = {
+        "to": step.recipient,
+        "subject": "Hi",
+        "text": "Hello",
+        "delivery": step.delivery,
+        "provider": CALM,
+    }
+    headers = {"Idempotency-Key": f"{step.name} {step.attempt}"}
+
+    def is_answered() -> bool:
+        with contextlib.suppress(OSError):
+            answer = walk.service.request("POST", "/api/emails", body, headers)
+            return answer.status == 201
+        return False
+
+    def is_reached() -> bool:
+        # Another lane may have killed the process that was to take it.
+        return not armed.exists() or is_answered() or not armed.exists()
+
+    walk.until(is_reached, lambda: f"{armed.name} to be reached", REACH_LAPSED_S)
+    walk.wait_until_fired(step, armed)
+    walk.until(is_answered, lambda: "an answer", ABANDONED_S)
+    walk.rows[step.name].accepted = True
 
 
 def asked_for(path: str) -> Go:

@@ -33,6 +33,7 @@ from tests.e2e.provocations import (
     parked,
     posted,
     released,
+    repeated,
     stopping,
     tripped,
     unbindable,
@@ -191,6 +192,11 @@ def _in_a_router() -> Iterator[tuple[str, Way]]:
 def _in_web_and_command() -> Iterator[tuple[str, Way]]:
     for call in ("store.insert", "hints.route"):
         yield f"accept.{call}", Way(go=posted, lane="web", in_both=True)
+    keyed: dict[str, Any] = {"go": repeated, "lane": "keys", "apart": True}
+    for call in ("intake.recall", "intake.insert_together", "hints.route_all"):
+        yield f"accept_together.{call}", Way(**keyed)
+    for call in ("emails", "key", "commit"):
+        yield f"intake.{call}", Way(**keyed)
     yield "show.store.load", Way(go=asked_for("/api/emails/{}"), lane="web")
     for call in ("store.is_writable", "heartbeats.ages"):
         yield f"ready.{call}", Way(go=asked_for("/ready"), lane="web")
@@ -213,7 +219,13 @@ def _in_web_and_command() -> Iterator[tuple[str, Way]]:
     looked = Way(go=commanded("errand", "watch"), lane="errand")
     yield "watch.heartbeats.ages", looked
     erased = commanded("errand", "retain", environ={"POSTROOM_KEEP_BODY_D": "0"})
-    for call in ("final_before", "erase", "remove_expired", "remove_orphans"):
+    for call in (
+        "final_before",
+        "erase",
+        "remove_expired",
+        "remove_orphans",
+        "remove_keys",
+    ):
         yield f"retain.retention.{call}", Way(go=erased, lane="errand")
     for call, words in _LOOKS.items():
         yield (
