@@ -82,11 +82,6 @@ class RedisHints:
         """Offer several emails to the router, each after its delay, in one trip."""
         self._enqueue([(_to_router(hint), delay) for hint, delay in hints])
 
-    def route_all(self, hints: Sequence[tuple[Hint, timedelta]]) -> None:
-        """Offer several emails to the router."""
-        for hint, delay in hints:
-            self.route(hint, delay=delay)
-
     def send(
         self,
         provider: str,

@@ -40,7 +40,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     [
         (Retained(), []),
         (
-            Retained(erased=2, orphans=1),
+            Retained(erased=2, orphans=1, keys=3),
             [
                 {
                     "event": "retention.done",
@@ -48,6 +48,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
                     "erased": 2,
                     "removed": 0,
                     "orphans": 1,
+                    "keys": 3,
                 }
             ],
         ),

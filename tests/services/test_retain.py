@@ -12,6 +12,7 @@ from postroom.adapters.memory_retention import MemoryRetention
 from postroom.domain.change import Change
 from postroom.domain.email import FINAL_STATES, Email, State
 from postroom.domain.errors import ForbiddenTransitionError, StoreUnavailableError
+from postroom.domain.idempotency import Receipt
 from postroom.domain.policy import Policy
 from postroom.services import retain
 from postroom.services.redrive import Redrive
@@ -139,6 +140,30 @@ def test_a_payload_without_an_email_goes_after_a_day(world: World) -> None:
 
     assert world.after(DAY) == Retained()
     assert world.after(seconds(1)) == Retained(orphans=1)
+
+
+def test_old_keys_go_in_one_run_however_many_there_are(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retain, "KEYS", 10)
+    for no in range(35):
+        email = an_email(State.SENT, email_id=an_id(no), final_at=NOW)
+        receipt = Receipt.of([email], (), at=NOW, name=f"key {no}")
+        world.store.insert_together([email], receipt)
+
+    assert world.after(DAY - seconds(1)) == Retained()
+    assert world.after(seconds(1)) == Retained(keys=35)
+
+
+def test_a_key_outlives_its_email_that_is_open(world: World) -> None:
+    waiting = an_email()
+    receipt = Receipt.of([waiting], (), at=NOW, name="key")
+    world.store.insert_together([waiting], receipt)
+
+    for _ in range(10):
+        assert world.after(10 * DAY) == Retained()
+
+    assert world.store.recall("key") == receipt
 
 
 def test_a_backlog_of_many_slices_goes_in_one_run(
