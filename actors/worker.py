@@ -17,6 +17,7 @@ from ..adapters import logs
 from ..adapters.metrics_listener import listen
 from ..adapters.metrics_page import MetricsPage
 from ..adapters.settings import Settings
+from ..adapters.turns import take_turns
 from ..adapters.wiring import Parts, build, tell
 from ..domain.errors import SettingsError
 from ..domain.ports import Heartbeats
@@ -109,7 +110,7 @@ def _parts(*, queues: bool = False) -> Parts:
 
 def _broker(parts: Parts, owner: str, *middleware: Middleware) -> SteadyBroker:
     ours = [GracefulStop(), QuietStart(), SecondChance(), *middleware]
-    broker = build_broker(parts.broker_client, ours)
+    broker = take_turns(build_broker(parts.broker_client, ours))
     return parts.failpoints.fit_broker(owner, broker)
 
 

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from ..domain.email import Priority
 from ..domain.hint import SEND_PREFIX, send_queue
+from .turns import keys_of
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +75,7 @@ class RedisSendQueues:
             for part in ("", ".DQ", ".XQ"):
                 yield f"{NAMESPACE}:{queue}{part}"
                 yield f"{NAMESPACE}:{queue}{part}.msgs"
+            yield from keys_of(self._client, queue)
             for part in ("", ".DQ"):
                 yield from self._keys(f"__acks__.*.{queue}{part}")
 

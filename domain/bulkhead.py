@@ -18,7 +18,8 @@ SHARES: Mapping[Priority, float] = {
 def places(threads: int, *, providers: int) -> Mapping[Priority, int] | None:
     """Return how many threads one provider may hold, or ``None`` for all.
 
-    With a single provider there is nobody to keep threads for.
+    With a single provider there is nobody to keep threads for. With more, each
+    priority leaves a place free for the next one above as long as it has two.
 
     Args:
         threads: Of the process, 1 or more.
@@ -32,4 +33,9 @@ def places(threads: int, *, providers: int) -> Mapping[Priority, int] | None:
     """
     if providers < 2 or threads < 2:
         return None
-    return {p: max(1, int(threads * share)) for p, share in SHARES.items()}
+    found: dict[Priority, int] = {}
+    above = threads
+    for priority, share in SHARES.items():
+        above = max(1, min(int(threads * share), above - 1))
+        found[priority] = above
+    return found

@@ -75,6 +75,7 @@ class Hint:
     """The offer of an email to an actor.
 
     Attributes:
+        owner: Whose email it is: owners take turns in the queues.
         hops: How often a refused permit sent it back to the router.
         probe: It may knock at an open breaker.
     """
@@ -85,6 +86,7 @@ class Hint:
     provider: str | None
     delivery: Delivery
     priority: Priority
+    owner: str = ""
     hops: int = 0
     probe: bool = False
 
@@ -98,6 +100,7 @@ class Hint:
             provider=email.provider,
             delivery=email.delivery,
             priority=email.priority,
+            owner=email.owner,
         )
 
     def bounced(self) -> Hint:
@@ -129,6 +132,7 @@ class Hint:
             "provider": self.provider,
             "delivery": self.delivery.value,
             "priority": self.priority.value,
+            "owner": self.owner,
             "hops": self.hops,
             "probe": self.probe,
         }
@@ -156,6 +160,7 @@ class Hint:
                 provider=None if (pin := values["provider"]) is None else str(pin),
                 delivery=Delivery(values["delivery"]),
                 priority=Priority(values["priority"]),
+                owner=str(values.get("owner", "")),
                 hops=int(values["hops"]),
                 probe=bool(values["probe"]),
             )

@@ -21,6 +21,7 @@ from postroom.actors.sweep import declare_sweep
 from postroom.adapters.clock import SystemClock
 from postroom.adapters.heartbeats import MemoryHeartbeats
 from postroom.adapters.hints import RedisHints
+from postroom.adapters.turns import take_turns
 from postroom.domain.email import Priority
 from postroom.domain.errors import HintError
 from postroom.domain.hint import SWEEP_QUEUE, Hint, send_queue
@@ -38,7 +39,7 @@ FAST = Policy(retry_first=timedelta(milliseconds=20), retry_max=seconds(0.1))
 
 @pytest.fixture
 def broker(redis_client: redis.Redis) -> SteadyBroker:
-    return build_broker(redis_client)
+    return take_turns(build_broker(redis_client))
 
 
 @pytest.fixture
@@ -198,7 +199,7 @@ def test_no_address_and_no_body_lies_in_redis_after_a_failure(
 def test_a_tick_of_the_clock_outlives_redis(tmp_path: Any) -> None:
     with a_redis(tmp_path) as server:
         client = redis.Redis.from_url(server.url, socket_timeout=0.5)
-        broker = build_broker(client)
+        broker = take_turns(build_broker(client))
         hints = RedisHints(client)
         server.kill9()
 

@@ -14,6 +14,7 @@ from postroom.actors.broker import SteadyBroker, build_broker
 from postroom.actors.send import declare_send
 from postroom.actors.shares import ShareConsumer, ThreadShares, shares_of
 from postroom.adapters.hints import RedisHints
+from postroom.adapters.turns import take_turns
 from postroom.domain.email import Priority
 from postroom.domain.hint import Hint
 from postroom.domain.policy import Policy
@@ -51,7 +52,7 @@ def held() -> Held:
 
 @pytest.fixture
 def broker(redis_client: redis.Redis, held: Held) -> SteadyBroker:
-    broker = build_broker(redis_client, [ThreadShares((ALPHA, BETA))])
+    broker = take_turns(build_broker(redis_client, [ThreadShares((ALPHA, BETA))]))
     for provider in (ALPHA, BETA):
         declare_send(broker, provider, held, Policy())
     return broker

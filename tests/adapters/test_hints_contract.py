@@ -102,11 +102,14 @@ def a_redis_stand(server: Any) -> Stand:
 
 
 def messages(client: redis.Redis) -> list[Waiting]:
-    """Return what lies in Dramatiq's queues, those of the delayed included."""
+    """Return what lies in the queues, or waits for its turn; the delayed included."""
     found = []
     for key in client.scan_iter("dramatiq:*.msgs"):
         stored = client.hgetall(key)
         ids = client.lrange(key.removesuffix(b".msgs"), 0, -1)
+        queue = key.removeprefix(b"dramatiq:").removesuffix(b".msgs").decode()
+        for waiting in client.scan_iter(f"postroom:waiting:{queue}:*"):
+            ids += client.lrange(waiting, 0, -1)
         found += [_read(json.loads(stored[message_id])) for message_id in ids]
     return found
 

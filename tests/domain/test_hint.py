@@ -50,6 +50,7 @@ HINTS = st.builds(
     provider=st.none() | NAMES,
     delivery=st.sampled_from(Delivery),
     priority=st.sampled_from(Priority),
+    owner=NAMES,
     hops=COUNTS,
     probe=st.booleans(),
 )
