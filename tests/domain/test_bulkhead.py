@@ -19,7 +19,7 @@ def test_some_threads_are_left_for_the_others(threads: int, providers: int) -> N
     assert limits[Priority.HIGH] >= limits[Priority.NORMAL] >= limits[Priority.LOW]
 
 
-@given(st.integers(32, 512))
+@given(st.integers(4, 512))
 def test_a_backlog_leaves_places_for_what_goes_first(threads: int) -> None:
     limits = places(threads, providers=2)
 
