@@ -6,15 +6,19 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
+from postroom.domain.acceptance import NewEmail
 from postroom.domain.archive import DeadLetters
 from postroom.domain.email import CLAIMABLE, Email, State
 from postroom.domain.errors import (
     NotStoredError,
     PostroomError,
     StorageUnsureError,
+    StoreError,
     UncarriableError,
+    UncarriableItemsError,
 )
 from postroom.domain.hint import Hint
+from postroom.domain.idempotency import KEEP_KEY, IdempotencyKey, Receipt, Route
 from postroom.domain.outcome import Outcome
 from tests.builders import (
     ALPHA,
@@ -53,6 +57,7 @@ class Jobs:
     def _of(self, kind: str, email_id: str, which: int, *, flag: bool) -> Job:
         makers: dict[str, Callable[[], Job]] = {
             "post": self.a_post,
+            "request": lambda: self.a_request(0),
             "sweep": lambda: self._job("sweep", self.world.offer),
             "retain": lambda: self._job("retain", self.world.retain),
             "release": lambda: self._a_release(which),
@@ -98,6 +103,45 @@ class Jobs:
             done=lambda email: self.world.accepted.add(email.email_id),
             failed=failed,
         )
+
+    def a_request(self, which: int, *, wait_s: float = 0) -> Job:
+        """A client asks for emails under a key; next time for the very same again."""
+        value = f"key {which}"
+        key = IdempotencyKey(owner="default", route=Route.BATCH, value=value)
+        items = self.world.requests.setdefault(value, self._items(value, wait_s))
+
+        def failed(ex: PostroomError) -> None:
+            known = StoreError | UncarriableItemsError
+            assert isinstance(ex, known), ex
+
+        return Job(
+            label="request",
+            work=lambda: self.world.accept_together(items, key=key),
+            done=lambda accepted: self._is_told(value, accepted.receipt),
+            failed=failed,
+        )
+
+    def _items(self, value: str, wait_s: float) -> list[NewEmail]:
+        later = self.world.clock.now() + seconds(wait_s) if wait_s else None
+        names = [f"{value}, no. {no}" for no in range(2)]
+        items = [
+            a_new_email(content=a_content(subject=name), scheduled_at=later)
+            for name in names
+        ]
+        self.world.posted |= dict(zip(names, items, strict=True))
+        return items
+
+    def _is_told(self, value: str, receipt: Receipt) -> None:
+        """The answer is the first one again, for as long as the key is kept."""
+        first = self.world.told.get(value, receipt)
+        if receipt.email_ids != first.email_ids:
+            emails = [self.world.store.load(each) for each in first.email_ids]
+            at = self.world.store.came_in
+            since = at[receipt.email_ids[0]] - at[first.email_ids[0]]
+            assert since >= KEEP_KEY, "accepted twice"
+            assert all(e is None or e.is_final for e in emails), "forgotten too soon"
+        self.world.told[value] = receipt
+        self.world.accepted |= set(receipt.email_ids)
 
     def _some_news(self, email_id: str, which: int, *, is_true: bool) -> Job:
         """A provider tells of a call: the truth, or what it had answered."""

@@ -101,6 +101,9 @@ PAIRS = st.sampled_from(
         ("release", "claim"),
         ("deliver", "deliver"),
         ("post", "sweep"),
+        ("request", "request"),
+        ("request", "sweep"),
+        ("request", "retain"),
     ]
 )
 
@@ -151,6 +154,11 @@ class Postroom(RuleBasedStateMachine):
     @event(wish=WISHES)
     def post(self, wish: Wish) -> None:
         self.world.do(self.jobs.a_post(**wish))
+
+    @event(which=st.integers(0, 2), wait_s=st.sampled_from([0, 0, 20]))
+    def request(self, which: int, wait_s: float) -> None:
+        """A client asks for several emails under a key, perhaps again."""
+        self.world.do(self.jobs.a_request(which, wait_s=wait_s))
 
     @event(
         kind=st.sampled_from(["cancel", "reschedule", "redrive", "mark", "replay"]),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from postroom.adapters.memory_store import MemoryStore
 from postroom.domain import doubt, duplicates, interventions, lifecycle, settling
 from postroom.domain.change import Change, Guard
 from postroom.domain.email import Delivery, Email
+from postroom.domain.idempotency import Receipt
 from postroom.domain.outcome import NotSent, Outcome, Refused, Unknown
 from postroom.services import attempt as attempt_service
 from postroom.services import settle as settle_service
@@ -112,6 +114,20 @@ def no_sweep(patch: Patch) -> None:
     patch.setattr(Offer, "__call__", lambda _: Swept())
 
 
+def keys_are_not_kept(patch: Patch) -> None:
+    """A request that is repeated is another one."""
+
+    def insert(
+        store: MemoryStore, emails: Sequence[Email], receipt: Receipt
+    ) -> Receipt:
+        for email in emails:
+            store.insert(email)
+        return receipt
+
+    patch.setattr(MemoryStore, "insert_together", insert)
+    patch.setattr(MemoryStore, "recall", lambda *_: None)
+
+
 MUTANTS: dict[str, Callable[[Patch], None]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -125,5 +141,6 @@ MUTANTS: dict[str, Callable[[Patch], None]] = {
         every_call_has_a_new_key,
         late_acceptances_are_ignored,
         no_sweep,
+        keys_are_not_kept,
     )
 }

@@ -248,6 +248,8 @@ class Port:
 
 def _named(name: str, *args: Any) -> str:
     """Tell a claim from whatever else is written."""
+    if name == "insert_together":
+        return "insert"
     if name != "apply":
         return name
     change = args[0]

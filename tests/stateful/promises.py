@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import combinations, pairwise
 
@@ -15,6 +16,7 @@ from postroom.domain.email import (
     RecipientState,
     State,
 )
+from postroom.domain.idempotency import KEEP_KEY
 from postroom.domain.lifecycle import EDGES
 from tests.stateful.journal import Call
 from tests.stateful.story import told
@@ -47,6 +49,7 @@ class Promises:
         assert not missing, f"accepted, and not in the store: {missing}"
         there = {e.content.subject for e in emails.values() if e.content}
         assert not there & self.world.refused, "refused, and in the store"
+        self._check_requests(emails.values())
         for email in emails.values():
             self._check_email(email)
         for email_id in touched:
@@ -74,6 +77,19 @@ class Promises:
         for email_id in dict.fromkeys(touched):
             _check_fences(self.history[email_id])
         return list(dict.fromkeys(touched))
+
+    def _check_requests(self, emails: Iterable[Email]) -> None:
+        """What was asked for under a key is there once, and all of it together."""
+        there: dict[str, list[datetime]] = defaultdict(list)
+        for email in emails:
+            if email.content and email.email_id in self.world.store.came_in:
+                at = self.world.store.came_in[email.email_id]
+                there[email.content.subject].append(at)
+        for items in self.world.requests.values():
+            times = [sorted(there[new.content.subject]) for new in items]
+            assert all(one == times[0] for one in times), "a part of a request"
+            for earlier, later in pairwise(times[0]):
+                assert later >= earlier + KEEP_KEY, "one request, accepted twice"
 
     # One write.
 

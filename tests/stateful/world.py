@@ -14,8 +14,10 @@ from postroom.adapters.memory_archive import MemoryArchive
 from postroom.adapters.memory_retention import MemoryRetention
 from postroom.domain.acceptance import NewEmail
 from postroom.domain.change import Change
+from postroom.domain.email import Email
 from postroom.domain.errors import PostroomError
 from postroom.domain.hint import Hint
+from postroom.domain.idempotency import Receipt
 from postroom.domain.policy import Policy
 from postroom.domain.routing import ProviderProfile
 from postroom.services.mark_sent import MarkSent
@@ -52,6 +54,8 @@ class WatchedStore(MemoryRetention):
     def __init__(self, now: Callable[[], datetime]) -> None:
         super().__init__()
         self.written: list[Written] = []
+        #: When emails came in that were asked for under keys.
+        self.came_in: dict[str, datetime] = {}
         self._first: dict[tuple[str, int, int], Written] = {}
         self._now = now
 
@@ -64,6 +68,13 @@ class WatchedStore(MemoryRetention):
         if is_written:
             self._note(change)
         return is_written
+
+    def insert_together(self, emails: Sequence[Email], receipt: Receipt) -> Receipt:
+        kept = super().insert_together(emails, receipt)
+        if kept is receipt:
+            for email in emails:
+                self.came_in.setdefault(email.email_id, self._now())
+        return kept
 
     def _erase(self, change: Change) -> bool:
         is_written = super()._erase(change)
@@ -115,6 +126,8 @@ class World(Simulation):
 
     Attributes:
         posted: What clients asked for, by the subject, which names it.
+        requests: What they ask for under keys, and repeat, by the key.
+        told: The last answer to each of these.
         accepted: Ids of what they were told to be accepted.
         refused: Subjects of what they were told not to be.
         cancelled: Ids of what they were told to be cancelled, and if by force.
@@ -125,6 +138,8 @@ class World(Simulation):
     def __init__(self, profiles: Sequence[ProviderProfile], *, policy: Policy) -> None:
         self.journal = Journal()
         self.posted: dict[str, NewEmail] = {}
+        self.requests: dict[str, list[NewEmail]] = {}
+        self.told: dict[str, Receipt] = {}
         self.accepted: set[str] = set()
         self.refused: set[str] = set()
         self.cancelled: dict[str, bool] = {}
