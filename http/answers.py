@@ -151,6 +151,12 @@ class EmailAnswer(_Answer):
     created_at: Instant
     scheduled_at: Instant | None
     last_event: str
+    message_id: str | None = Field(
+        description=(
+            "What the provider that took it last calls it: with SMTP and Mailgun its "
+            "Message-ID."
+        ),
+    )
     tags: list[TagAnswer]
     headers: dict[str, str]
     attachments: list[AttachmentAnswer]
@@ -270,6 +276,7 @@ def email_answer(email: Email) -> EmailAnswer:
         created_at=email.created_at,
         scheduled_at=email.scheduled_at,
         last_event=last_event(email),
+        message_id=_message_id(email),
         tags=_tags(email),
         headers=dict(content.headers) if content else {},
         attachments=_attachments(email),
@@ -294,6 +301,11 @@ def email_answer(email: Email) -> EmailAnswer:
         possible_duplicates=_duplicates(email, email.possible_duplicates),
         confirmed_duplicates=_duplicates(email, email.confirmed_duplicates),
     )
+
+
+def _message_id(email: Email) -> str | None:
+    names = [attempt.provider_message_id for attempt in email.attempts]
+    return next((name for name in reversed(names) if name), None)
 
 
 def _addresses(email: Email, kind: RecipientKind) -> list[str]:

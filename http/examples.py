@@ -81,6 +81,7 @@ EMAIL: dict[str, Any] = {
     "created_at": _AT,
     "scheduled_at": None,
     "last_event": "sent",
+    "message_id": "14c5d75ce93",
     "tags": [],
     "headers": {},
     "attachments": [],

@@ -12,6 +12,7 @@ from .faults import Fault, FaultCode
 _NOT_YET = {
     "template": "templates are not supported yet; send `html` and `text`",
     "topic_id": "topics are not supported yet",
+    "region": "regions are not supported; a provider's is in the service's settings",
 }
 _NOT_YET_OF_AN_ATTACHMENT = {
     "path": "remote files are not supported yet; send the file as `content`",

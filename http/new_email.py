@@ -204,7 +204,9 @@ def _new_email(
             text=parsed.text,
             html=parsed.html,
             headers=parsed.headers,
-            tags=tuple(Tag(name=tag.name, value=tag.value) for tag in parsed.tags),
+            tags=tuple(
+                Tag(name=tag.name, value=tag.value or "") for tag in parsed.tags
+            ),
             metadata=parsed.metadata,
             attachments=tuple(
                 Attachment(

@@ -40,7 +40,7 @@ class TagIn(BaseModel):
     model_config = ConfigDict(extra="forbid", title="Tag")
 
     name: TagPart
-    value: TagPart
+    value: TagPart | None = Field(None, description="A tag may be a name alone.")
 
 
 class AttachmentIn(BaseModel):

@@ -211,8 +211,9 @@ def _resend(content_type: str, body: bytes) -> dict[str, Any]:
     said = request.get("text") or request.get("html")
     if not (request["from"] and request["to"] and request["subject"] and said):
         raise ValueError("from, to, subject and a body are needed")
-    tags = {tag["name"]: tag["value"] for tag in request.get("tags", [])}
-    if not all(_TAG_PART.fullmatch(part) for tag in tags.items() for part in tag):
+    tags = {tag["name"]: tag.get("value") for tag in request.get("tags", [])}
+    parts = [part for tag in tags.items() for part in tag if part is not None]
+    if not all(map(_TAG_PART.fullmatch, parts)):
         raise ValueError("a tag is ASCII letters, numbers, underscores, or dashes")
     if len(recipients) > 50:
         raise ValueError("50 at most")

@@ -127,7 +127,8 @@ def _tags(content: Content, *, email_id: str) -> Iterator[Mapping[str, str]]:
             f"there may be {MAX_TAGS - 1} tags at most", field="tags"
         )
     for name, value in tags:
-        yield {"name": _tag_part(name), "value": _tag_part(value)}
+        named = {"name": _tag_part(name)}
+        yield {**named, "value": _tag_part(value)} if value else named
     yield {"name": EMAIL_ID_FIELD, "value": email_id}
 
 
