@@ -126,6 +126,11 @@ class Service:
             **self.settings,
         }
 
+    @property
+    def _authorization(self) -> dict[str, str]:
+        key = self.settings.get("POSTROOM_API_KEY")
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
     # Processes
 
     def prepare(self) -> None:
@@ -180,7 +185,11 @@ class Service:
             f"http://127.0.0.1:{self.port}{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", **(headers or {})},
+            headers={
+                "Content-Type": "application/json",
+                **self._authorization,
+                **(headers or {}),
+            },
         )
         began = time.monotonic()
         try:
