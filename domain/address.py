@@ -35,8 +35,9 @@ LONGEST_TEXT = 2 * LONGEST_DISPLAY_NAME + LONGEST_ADDR_SPEC + 10
 
 _LETTERS_DIGITS = frozenset(string.ascii_letters + string.digits)
 
-#: `atext` of RFC 5322 section 3.2.3 and the dot between atoms.
-_LOCAL_PART = _LETTERS_DIGITS | frozenset("!#$%&'*+-/=?^_`{|}~.")
+#: `atext` of RFC 5322 section 3.2.3 and the dot between atoms, but for ! and %: by
+#: these an old relay sends to somebody else (`there!user`, `user%there`).
+_LOCAL_PART = _LETTERS_DIGITS | frozenset("#$&'*+-/=?^_`{|}~.")
 
 _LABEL = _LETTERS_DIGITS | {"-"}
 
@@ -97,6 +98,12 @@ def parse_address(text: str) -> Address:
             f"the name must be at most {LONGEST_DISPLAY_NAME} characters long, "
             f"got {len(name)}",
         )
+    if "=?" in name:
+        # An encoded word of RFC 2047, which a reader of mail might decode to another
+        # name, or to an address that is not the one behind it.
+        raise InvalidAddressError(
+            "the name must be written as it is, not encoded: it must not hold =?",
+        )
     if not (rest.startswith("<") and rest.endswith(">")):
         raise InvalidAddressError("after a name must come one <local@domain>")
     return Address(addr_spec=_addr_spec(rest[1:-1]), display_name=name)
@@ -115,7 +122,8 @@ def format_address(address: Address) -> str:
     name = address.display_name
     if not name:
         return address.addr_spec
-    if name != name.strip(" ") or not _SPECIALS.isdisjoint(name):
+    # Outside of quotes several spaces are one: RFC 5322 section 3.2.5.
+    if name != " ".join(name.split()) or not _SPECIALS.isdisjoint(name):
         escaped = name.replace("\\", "\\\\").replace('"', '\\"')
         name = f'"{escaped}"'
     return f"{name} <{address.addr_spec}>"
@@ -212,8 +220,10 @@ def _check_local_part(local_part: str) -> None:
     if not _LOCAL_PART.issuperset(local_part):
         raise InvalidAddressError(
             "must be one plain local@domain: only letters, digits, dots and "
-            "!#$%&'*+-/=?^_`{|}~ may stand before the @",
+            "#$&'*+-/=?^_`{|}~ may stand before the @",
         )
+    if "=?" in local_part and "?=" in local_part:
+        raise InvalidAddressError("no encoded word may stand before the @")
     if "" in local_part.split("."):
         raise InvalidAddressError(
             "before the @ dots must stand one at a time and between other characters",

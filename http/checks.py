@@ -151,6 +151,21 @@ def header_name(name: str) -> str:
     return name
 
 
+def header_value(text: str) -> str:
+    """Accept the value of a header: words that arrive as they are.
+
+    Spaces around a value belong to no header, so that not every provider would carry
+    them, and an empty one is left out on the way.
+    """
+    not_blank(text)
+    if text != text.strip(" "):
+        raise fault(
+            FaultCode.INVALID_CONTENT,
+            "a header's value must not begin or end with a space",
+        )
+    return text
+
+
 def distinct_headers(headers: dict[str, str]) -> dict[str, str]:
     """Accept headers of which no two differ in case only."""
     if len({name.lower() for name in headers}) < len(headers):

@@ -89,7 +89,7 @@ def _subject(text: str, info: ValidationInfo) -> str:
 
 def _header_value(text: str, info: ValidationInfo) -> str:
     limit = _context(info).limits.header_chars
-    return checks.text_line(checks.at_most(text, limit))
+    return checks.header_value(checks.text_line(checks.at_most(text, limit)))
 
 
 def _metadata_value(text: str, info: ValidationInfo) -> str:

@@ -13,6 +13,10 @@ from .faults import FaultCode
 #: They reorder what a reader sees: `invoice_fdp.exe` looks like `invoice_exe.pdf`.
 _BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
+#: The first two leave the folder where the file is saved. A quote ends the name in a
+#: header, and each provider writes it down in another way.
+_NOT_IN_A_NAME = frozenset('/\\"')
+
 _CONTENT_ID = re.compile(r"[A-Za-z0-9._@+-]{1,128}")
 
 #: RFC 6838 section 4.2, then at most a few parameters; no part can match two ways.
@@ -28,8 +32,12 @@ _WHITESPACE = str.maketrans("", "", " \t\r\n")
 def file_name(text: str) -> str:
     """Accept the name of a file that stays in the folder where it is saved."""
     text_line(at_most(not_blank(text), 255))
-    if "/" in text or "\\" in text:
-        raise fault(FaultCode.INVALID_NAME, "must be a name without / and \\")
+    if not _NOT_IN_A_NAME.isdisjoint(text):
+        raise fault(
+            FaultCode.INVALID_NAME, "must be a name without / and \\ and quotes"
+        )
+    if text != text.strip():
+        raise fault(FaultCode.INVALID_NAME, "must not begin or end with a space")
     if _BIDI_CONTROLS.search(text):
         raise fault(
             FaultCode.CONTROL_CHARACTER,

@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl, urlsplit
 #: Where the recorded answers lie, whole, one file each.
 PAYLOADS = Path(__file__).parent / "payloads"
 
+_PARAMETER = re.compile(r'; (\w+)="([^"]*)"')
+
 _TAG_PART = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
@@ -264,16 +266,12 @@ def _form(content_type: str, body: bytes) -> list[tuple[str, Any]]:
 def _part(part: bytes) -> tuple[str, Any]:
     head, _, value = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
     lines = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-    said = dict(
-        item.split("=", 1)
-        for item in lines["Content-Disposition"].split("; ")
-        if "=" in item
-    )
-    name = said["name"].strip('"')
+    said = dict(_PARAMETER.findall(lines["Content-Disposition"]))
+    name = said["name"]
     if "filename" not in said:
         return name, value.decode()
     return name, {
-        "filename": said["filename"].strip('"'),
+        "filename": said["filename"],
         "type": lines.get("Content-Type"),
         "base64": base64.b64encode(value).decode(),
     }

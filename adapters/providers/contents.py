@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from email.header import Header
 from email.utils import formataddr
 
-from ...domain.address import ascii_domain
+from ...domain.address import ascii_domain, format_address
 from ...domain.email import (
     Address,
     Content,
@@ -105,6 +105,9 @@ def mailbox_text(mailbox: Address | Recipient, *, field: str) -> str:
     """
     addr_spec = addr_spec_of(mailbox, field=field)
     name = mailbox.display_name
+    if name.isascii() and name != " ".join(name.split()):
+        # Outside of quotes several spaces are one: RFC 5322 section 3.2.5.
+        return format_address(Address(addr_spec=addr_spec, display_name=name))
     if name.isascii() and "=?" not in name:
         return formataddr((name, addr_spec))
     try:

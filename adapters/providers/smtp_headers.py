@@ -95,7 +95,8 @@ def _mailboxes(mailboxes: Iterable[Address | Recipient], *, field: str) -> str:
 def _text(text: str, *, field: str) -> str:
     """Return words of a person: encoded where they would not arrive as they are."""
     longest = max(map(len, text.split(" ")))
-    if text.isascii() and "=?" not in text and longest < LONGEST_LINE // 2:
+    plain = text.isascii() and "=?" not in text and text == text.strip(" ")
+    if plain and longest < LONGEST_LINE // 2:
         return text
     return _encoded(text, field=field)
 

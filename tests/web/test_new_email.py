@@ -185,6 +185,22 @@ BAD = {
         "attachments[0].filename",
         "invalid_name",
     ),
+    "a name with a quote": (
+        {"attachments": [file(filename='a".pdf')]},
+        "attachments[0].filename",
+        "invalid_name",
+    ),
+    "a name that ends in a space": (
+        {"attachments": [file(filename="a.pdf ")]},
+        "attachments[0].filename",
+        "invalid_name",
+    ),
+    "an empty header": ({"headers": {"X-A": ""}}, "headers.X-A", "empty"),
+    "a header that begins with a space": (
+        {"headers": {"X-A": " b"}},
+        "headers.X-A",
+        "invalid_content",
+    ),
     "a name that turns around": (
         {"attachments": [file(filename="a\u202efdp.exe")]},
         "attachments[0].filename",

@@ -415,7 +415,7 @@ def test_without_a_recipient_nothing_is_built() -> None:
 
 
 def test_every_address_that_the_api_takes_can_be_carried() -> None:
-    local_part = "!#$%&'*+-/=?^_`{|}~.a"
+    local_part = "#$&'*+-/=?^_`{|}~.a"
     address = parse_address(f"{local_part}@example.com")
     recipient = Recipient(kind=to("x").kind, addr_spec=address.addr_spec)
 
@@ -423,6 +423,18 @@ def test_every_address_that_the_api_takes_can_be_carried() -> None:
 
     assert found.mailboxes[0].path == f"{local_part}@example.com"
     assert arrived(found)["To"].addresses[0].addr_spec == f"{local_part}@example.com"
+
+
+@pytest.mark.parametrize("name", ["Ada  Lovelace", " Ada", "Ada "])
+def test_the_spaces_of_a_name_arrive(name: str) -> None:
+    message = arrived(built(an_email(sender_name=name)))
+
+    assert message["From"].addresses[0].display_name == name
+
+
+@pytest.mark.parametrize("subject", [" Hi", "Hi ", "Hi  there"])
+def test_the_spaces_of_a_subject_arrive(subject: str) -> None:
+    assert arrived(built(an_email(subject=subject)))["Subject"] == subject
 
 
 def test_many_long_names_make_short_lines() -> None:
