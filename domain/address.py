@@ -233,7 +233,8 @@ def _check_local_part(local_part: str) -> None:
 def _ascii_label(label: str) -> str:
     if not label:
         raise InvalidAddressError("the domain must not have empty parts")
-    if not label.isascii():
+    # An A-label has a character for each of the label's, composed from four at most.
+    if len(label) <= 4 * LONGEST_LABEL and not label.isascii():
         label = _a_label(label)
     if len(label) > LONGEST_LABEL:
         raise InvalidAddressError(
