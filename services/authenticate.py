@@ -105,9 +105,11 @@ class Authenticate:
         except StoreUnavailableError:
             self._away_until_s = self.clock.monotonic() + AWAY_S
             raise
-        if key is not None:
-            now = self.clock.monotonic()
-            self._known[digest] = Known(key=key, seen_s=now, asked_s=now)
+        if key is None:
+            self._known.pop(digest, None)
+            return None
+        now = self.clock.monotonic()
+        self._known[digest] = Known(key=key, seen_s=now, asked_s=now)
         return key
 
     def _is_open(self) -> bool:
