@@ -79,7 +79,9 @@ def init(environ: Mapping[str, str]) -> None:
     settings = Settings.from_env(environ)
     logs.configure(settings.env, secrets=settings.secrets)
     with closing(build(settings)) as parts:
-        start(SelfCheck(parts.premises), tell, without={rules.INDEXES})
+        # The first key can only be made once this has run.
+        about_to_be = {rules.INDEXES, rules.KEYS}
+        start(SelfCheck(parts.premises), tell, without=about_to_be)
         parts.store.ensure_indexes()
 
 
@@ -104,7 +106,7 @@ def operating(
     shared: dict[str, Any] = {"store": parts.store, "clock": parts.clock}
     fit = parts.failpoints.fit
     redrive = fit(Redrive(**shared, hints=parts.hints, policy=settings.policy))
-    names = tuple(parts.providers)
+    names = parts.names
     return Operating(
         accept=partial(_accept, parts),
         describe=_describe,
@@ -155,7 +157,7 @@ def _accept(parts: Parts, body: Mapping[str, Any]) -> Email:
     context = Context(
         limits=options.limits,
         clock=parts.clock.now,
-        providers=tuple(parts.providers),
+        providers=parts.names,
     )
     default_from = options.default_from
     try:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import ClassVar
 
 import falcon
 
 from ..domain.acceptance import NewEmail
+from ..domain.access import Access
 from ..services.accept import Accept
 from ..services.show import Show
 from .answers import accepted_answer, email_answer
@@ -21,6 +24,8 @@ _EMAIL_ID = re.compile(r"[0-9a-f]{24}")
 
 class EmailCollection:
     """`POST /api/emails`."""
+
+    needs: ClassVar[Mapping[str, str]] = {"POST": "send"}
 
     def __init__(self, accept: Accept, options: Options) -> None:
         self._accept = accept
@@ -47,18 +52,26 @@ class EmailCollection:
         context = Context(
             limits=self._options.limits,
             clock=self._accept.clock.now,
-            providers=tuple(profile.name for profile in self._accept.profiles),
+            providers=tuple(
+                profile.name
+                for profile in self._accept.profiles
+                if not profile.only_pinned
+            ),
         )
-        return read_email(
+        new = read_email(
             read_json(req, limit=self._options.limits.body_bytes),
             context,
             owner=req.context.owner,
             default_from=self._options.default_from,
         )
+        access: Access = req.context.access
+        return access.admit(new)
 
 
 class EmailItem:
     """`GET /api/emails/ID`."""
+
+    needs: ClassVar[Mapping[str, str]] = {"GET": "read"}
 
     def __init__(self, show: Show) -> None:
         self._show = show

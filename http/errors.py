@@ -18,6 +18,7 @@ import structlog
 from ..domain.errors import (
     ClockUnsureError,
     NotStoredError,
+    SenderForbiddenError,
     StorageUnsureError,
     StoreUnavailableError,
     UncarriableError,
@@ -85,6 +86,7 @@ def install(app: falcon.App[falcon.Request, falcon.Response]) -> None:
     app.add_error_handler(falcon.HTTPError, _answer_falcon)
     app.add_error_handler(ApiError, _answer)
     app.add_error_handler(UncarriableError, _answer_uncarriable)
+    app.add_error_handler(SenderForbiddenError, _answer_forbidden_sender)
     app.add_error_handler(NotStoredError, _answer_not_stored)
     app.add_error_handler(ClockUnsureError, _answer_not_stored)
     app.add_error_handler(StorageUnsureError, _answer_unsure)
@@ -163,6 +165,17 @@ def _answer_uncarriable(
         for provider, why in ex.reasons.items()
     ]
     error = ApiError(400, "no_provider", str(ex), faults=faults)
+    _answer(req, resp, error, params)
+
+
+def _answer_forbidden_sender(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: SenderForbiddenError,
+    params: dict[str, Any],
+) -> None:
+    fault = Fault(field="from", code=FaultCode.SENDER_NOT_ALLOWED, message=str(ex))
+    error = ApiError(403, "restricted_api_key", str(ex), faults=[fault])
     _answer(req, resp, error, params)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from ...domain.access import TEST_PROVIDER
 from ...domain.ports import Clock, Provider
 from ..failpoints import Around, nothing_around
 from ..settings import Settings
@@ -31,10 +32,13 @@ def build_providers(
 ) -> dict[str, Provider]:
     """Return the configured providers by name, in order of preference.
 
+    The last one is there in every process and in no setting: what test keys send goes
+    to it, and nothing else does.
+
     Nothing is connected before the first call. Each process makes its own: their
     connections cannot be shared over a fork.
     """
-    return {
+    providers = {
         given.name: _provider(
             given,
             proxy=settings.provider_proxy,
@@ -44,6 +48,9 @@ def build_providers(
         )
         for given in settings.providers
     }
+    test = SandboxSettings(name=TEST_PROVIDER)
+    of_tests = SandboxProvider(test, inbox, clock=clock, only_pinned=True)
+    return {**providers, TEST_PROVIDER: of_tests}
 
 
 def _provider(

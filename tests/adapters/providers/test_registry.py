@@ -35,6 +35,7 @@ def test_each_account_becomes_a_provider_in_the_order_of_preference() -> None:
         ("resend", ResendProvider),
         ("smtp", SmtpProvider),
         ("sandbox", SandboxProvider),
+        ("test-sandbox", SandboxProvider),
     ]
     assert [provider.profile.name for provider in found.values()] == list(found)
     assert found["backup"].profile.kind == "sendgrid"
