@@ -154,6 +154,12 @@ ERRORS: dict[int, dict[str, Any]] = {
         "missing_api_key",
         "an API key is needed: send Authorization: Bearer KEY",
     ),
+    403: _error(
+        403,
+        "Forbidden",
+        "restricted_api_key",
+        "this API key is not for that: it needs the scope `send`",
+    ),
     404: _error(404, "Not Found", "not_found", "there is no email of this id"),
     413: _error(
         413,
@@ -166,6 +172,12 @@ ERRORS: dict[int, dict[str, Any]] = {
         "Unsupported Media Type",
         "unsupported_media_type",
         "the body must be JSON in UTF-8: send Content-Type: application/json",
+    ),
+    429: _error(
+        429,
+        "Too Many Requests",
+        "rate_limit_exceeded",
+        "this API key was used too often: try again in 1 s",
     ),
     500: _error(
         500,

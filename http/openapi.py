@@ -36,14 +36,37 @@ request at once. A field that is null counts as absent.
 """
 
 #: Errors that any call to the API may get.
-_COMMON = (401, 500, 503)
+_COMMON = (401, 403, 429, 500, 503)
+
+#: What locks an operation.
+_KEY: dict[str, list[str]] = {"key": []}
+
+_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key of `postroom keys create`, or the one of the settings. What "
+    "`pr_test_...` sends goes through everything and never out.",
+}
+
+#: On every answer to a key that has a rate, and here in any case.
+_RATE_HEADERS = {
+    name: {"description": told, "schema": {"type": "integer"}}
+    for name, told in (
+        ("RateLimit-Limit", "Requests that may come at once."),
+        ("RateLimit-Remaining", "How many of these are left."),
+        ("RateLimit-Reset", "Seconds until all of these are back."),
+        ("Retry-After", "Seconds until the next one may come."),
+    )
+}
 
 _MEANINGS = {
     400: "The request is malformed or a value is not valid; `errors` has every fault.",
     401: "There is no API key, or another one.",
-    404: "There is no such email.",
+    403: "The key is not for that: it lacks the scope, or may not send from there.",
+    404: "There is no such email, or it is another owner's.",
     413: "The body is larger than `POSTROOM_MAX_BODY_MB`.",
     415: "The body is not `application/json`.",
+    429: "The key was used too often.",
     500: "`not_stored`: the email is not stored and will not be sent; send it again.",
     503: (
         "`storage_unsure`: nobody could find out whether the email was stored; look it "
@@ -56,7 +79,8 @@ def document(options: Options) -> bytes:
     """Return the document as JSON.
 
     Args:
-        options: Its limits stand in the schemas; without a key nothing is locked.
+        options: Its limits stand in the schemas; in development a key need not be
+            sent while there is none.
     """
     spec = APISpec(
         title="Postroom",
@@ -69,10 +93,9 @@ def document(options: Options) -> bytes:
             {"name": "Service", "description": "For load balancers and monitors."},
         ],
     )
-    if options.api_key is not None or options.metrics_key is not None:
-        spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
-    if options.api_key is not None:
-        spec.options["security"] = [{"key": []}]
+    spec.components.security_scheme("key", _SCHEME)
+    may_be_open = options.development and options.api_key is None
+    spec.options["security"] = [_KEY, {}] if may_be_open else [_KEY]
     for name, schema in _schemas(options.limits).items():
         spec.components.schema(name, schema)
     _add_paths(spec)
@@ -195,13 +218,13 @@ def _get_metrics(options: Options) -> dict[str, Any]:
     operation = _operation("metrics", "Show all metrics", "Service", open_=True)
     del operation["security"]
     if options.metrics_key is not None:
-        operation["security"] = [{"key": []}]
+        operation["security"] = [_KEY]
     operation["responses"] = {
         "200": {
             "description": "What Prometheus reads, in the form that it asks for.",
             "content": {"text/plain": {"schema": {"type": "string"}}},
         },
-        "401": _error(401),
+        **{str(status): _error(status) for status in _COMMON},
     }
     return operation
 
@@ -244,7 +267,10 @@ def _error(status: int) -> dict[str, Any]:
         "schema": {"$ref": _REF.format(model="ErrorAnswer")},
         "example": ERRORS[status],
     }
-    return {
+    error: dict[str, Any] = {
         "description": _MEANINGS[status],
         "content": {"application/json": media, PROBLEM_JSON: media},
     }
+    if status == 429:
+        error["headers"] = _RATE_HEADERS
+    return error

@@ -111,7 +111,9 @@ class Stand:
                 setting=self.options.api_key,
                 required=self.key_required,
             ),
-            throttle=Throttle(limit=LocalRateLimit(), rate=self.rate),
+            throttle=Throttle(
+                limit=LocalRateLimit(self.clock.monotonic), rate=self.rate
+            ),
             accept=Accept(
                 store=self.store,
                 hints=self.hints,
