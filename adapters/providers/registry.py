@@ -7,7 +7,8 @@ from typing import assert_never
 from ...domain.access import TEST_PROVIDER
 from ...domain.ports import Clock, Provider
 from ..failpoints import Around, nothing_around
-from ..settings import Settings
+from ..sandbox_inbox import NoInbox
+from ..settings import Environment, Settings
 from ..settings_providers import (
     MailgunSettings,
     ProviderSettings,
@@ -49,7 +50,9 @@ def build_providers(
         for given in settings.providers
     }
     test = SandboxSettings(name=TEST_PROVIDER)
-    of_tests = SandboxProvider(test, inbox, clock=clock, only_pinned=True)
+    # In production the page is closed, and retention does not reach an inbox.
+    its_inbox = NoInbox() if settings.env is Environment.PRODUCTION else inbox
+    of_tests = SandboxProvider(test, its_inbox, clock=clock, only_pinned=True)
     return {**providers, TEST_PROVIDER: of_tests}
 
 
