@@ -46,7 +46,7 @@ class Locked(Service):
     ) -> Answer:
         # A connection of its own for each, so that both processes are asked.
         headers = {"Authorization": f"Bearer {key}"}
-        return super().request(method, path, body, headers, **given)
+        return self.request(method, path, body, headers, **given)
 
     def email(self, email_id: str, *, key: str = "k" * 40) -> dict[str, Any]:
         answer = self.ask(key, "GET", f"/api/emails/{email_id}")
