@@ -16,7 +16,9 @@ from dramatiq.message import Message
 from dramatiq.middleware import CurrentMessage, Middleware, Retries, TimeLimit
 from periodiq import PeriodiqMiddleware
 
-from ..domain.hint import RECONCILE_QUEUE, SWEEP_QUEUE
+from ..domain.access import TEST_PROVIDER
+from ..domain.email import Priority
+from ..domain.hint import RECONCILE_QUEUE, SWEEP_QUEUE, send_queue
 from .message import is_message
 from .shares import Share, ShareConsumer
 
@@ -33,9 +35,16 @@ MAINTENANCE_CHANCE = 100_000
 
 
 #: Queues where nobody waits for the millisecond: those of delayed messages, of low
-#: priority, and for what the sweep found. They are polled this often, in ms.
+#: priority, of test email, and for what the sweep found. They are polled this often,
+#: in ms.
 UNHURRIED_MS = 100
-UNHURRIED = frozenset({SWEEP_QUEUE, RECONCILE_QUEUE})
+UNHURRIED = frozenset(
+    {
+        SWEEP_QUEUE,
+        RECONCILE_QUEUE,
+        *(send_queue(TEST_PROVIDER, priority) for priority in Priority),
+    }
+)
 UNHURRIED_ENDINGS = (".DQ", ".low")
 
 

@@ -21,6 +21,7 @@ from ..adapters.turns import take_turns
 from ..adapters.wiring import Parts, build, tell
 from ..domain.errors import SettingsError
 from ..domain.ports import Heartbeats
+from ..services import rules
 from ..services.attempt import Attempt
 from ..services.audit import Audit
 from ..services.health import Verdicts
@@ -64,7 +65,7 @@ def send() -> None:
     pulse = Pulse()
     serving = Serving(_heartbeats(parts, "worker"))
     pulse.every(BEAT_EVERY, serving.beat)
-    shares = ThreadShares(tuple(parts.providers))
+    shares = ThreadShares(parts.names)
     broker = _broker(parts, "worker", serving, pulse, shares)
     _show_metrics(parts)
     attempt = parts.failpoints.fit(_attempt(parts))
@@ -102,7 +103,8 @@ def _parts(*, queues: bool = False) -> Parts:
         settings = Settings.from_env(os.environ)  # noqa: TID251  # a composition root
         logs.configure(settings.env, secrets=settings.secrets)
         parts = build(settings, patient=True)
-        start(SelfCheck(parts.premises), tell, queues=queues)
+        check = SelfCheck(parts.premises)
+        start(check, tell, queues=queues, without={rules.KEYS})
     except SettingsError as ex:
         raise SystemExit(f"postroom: {ex}") from None
     return parts

@@ -109,6 +109,11 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "books.unsettled",
     ),
     "show": ("store.load",),
+    "authenticate": ("ring.find", "ring.is_empty"),
+    "throttle": ("limit.take",),
+    "create_key": ("ring.add",),
+    "list_keys": ("ring.all",),
+    "revoke_key": ("ring.revoke",),
     "ready": ("heartbeats.ages", "store.is_writable"),
     "worker": (
         "heartbeats.beat",

@@ -58,6 +58,8 @@ class ServerInspector:
             transactions=is_writable and self._commits(),
             missing_indexes=missing,
             offset=offset,
+            usable_keys=self._count_keys({"revoked_at": None}),
+            revoked_keys=self._count_keys({"revoked_at": {"$ne": None}}),
         )
 
     def redis(self) -> RedisFacts | None:
@@ -97,6 +99,11 @@ class ServerInspector:
             there = collection.index_information()
             missing += [index for index in indexes if index not in there]
         return tuple(missing)
+
+    def _count_keys(self, query: Mapping[str, Any]) -> int:
+        anybody = ReadPreference.PRIMARY_PREFERRED
+        keys = self._database.get_collection("api_keys", read_preference=anybody)
+        return keys.count_documents(query)
 
     def _takes_writes(self) -> bool:
         """Try a write that no email fits: rights, majority and journal included."""

@@ -76,6 +76,7 @@ INDEXES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
     "payloads": {"age": (("at", 1), ("_id", 1))},
     "ledger": {"hour": (("hour", 1),)},
     KEYS: {"look": (("look_at", 1),)},
+    "api_keys": {"digest": (("digest", 1),)},
 }
 
 #: Emails that nothing will look at by itself: held ones, and those that are astray. All
@@ -347,6 +348,8 @@ def _options(collection: str, index: str) -> dict[str, Any]:
     """Return what keeps an index small."""
     if index == "untimed":
         return {"partialFilterExpression": UNTIMED}
+    if collection == "api_keys":
+        return {"unique": True}
     # An email lacks the field of an index that is not for it.
     return {"sparse": collection == "emails"}
 

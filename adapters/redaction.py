@@ -1,7 +1,8 @@
 """The last net under the logs: no address and no secret gets through.
 
 Nothing should log one in the first place; an exception of a driver, a provider's
-answer or a ``repr`` may hold one all the same.
+answer or a ``repr`` may hold one all the same. Clients' keys are known by their looks:
+no process knows them all.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ _ADDRESS = re.compile(
 )
 
 
+#: A client's key, or what is left of one: the prefix and no more than a hint of it.
+_CLIENT_KEY = re.compile(r"\bpr_(live|test)_[A-Za-z0-9_-]{8,512}")
+
+
 class Redactor:
     """Takes addresses and given secrets out of anything that is to be logged."""
 
@@ -53,6 +58,8 @@ class Redactor:
             text = self._secrets.sub(HIDDEN, text)
         if len(text) > LONGEST_TEXT:
             text = f"{text[:LONGEST_TEXT]}... ({len(text)} characters)"
+        if "pr_" in text:
+            text = _CLIENT_KEY.sub(rf"pr_\1_{HIDDEN}", text)
         if "@" in text or "%40" in text:
             text = _ADDRESS.sub(HIDDEN_ADDRESS, text)
         return text

@@ -35,6 +35,11 @@ def breaker_client(settings: Settings) -> redis.Redis:
     return _client(settings, timeout_s=0.2, connect_s=0.2)
 
 
+def rates_client(settings: Settings) -> redis.Redis:
+    """Return the client that counts requests: each of them waits for it once."""
+    return _client(settings, timeout_s=0.2, connect_s=0.2)
+
+
 def looks_client(settings: Settings) -> redis.Redis:
     """Return the client of the self-checks: a process waits for them to start."""
     return _client(settings, timeout_s=1.0, connect_s=1.0)

@@ -104,6 +104,13 @@ class MongoInbox:
                 raise
 
 
+class NoInbox:
+    """Keeps nothing: where nobody may look, nothing is to lie about."""
+
+    def keep(self, document: dict[str, Any], *, key: str | None = None) -> None:
+        """Forget it."""
+
+
 class MemoryInbox:
     """The same in memory, for tests and for a process of its own."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self, assert_never
 from urllib.parse import unquote, urlsplit
 
+from ..domain.access import Rate
 from ..domain.email import Address
 from ..domain.errors import SettingsError
 from ..domain.policy import Policy
@@ -87,7 +88,9 @@ class Settings:
 
     Attributes:
         redis_max_connections: Bound on the pool of each Redis client, or ``None``.
-        api_key: The one bearer key, or ``None`` in development: no authentication.
+        api_key: A bearer key for everything, beside the stored ones, or ``None``.
+        rate: How many requests a key may make that has no rate of its own; ``None``:
+            as many as it likes.
         metrics_key: What opens the metrics and nothing else, or ``None``.
         metrics_port: The first port for the metrics of workers, or ``None``.
         providers: In order of preference, at least one.
@@ -105,6 +108,7 @@ class Settings:
     redis_tls_verify: bool
     redis_max_connections: int | None
     api_key: Secret | None
+    rate: Rate | None
     default_from: Address | None
     metrics_key: Secret | None
     metrics_port: int | None
@@ -135,13 +139,14 @@ class Settings:
         """
         reading = Reading(environ)
         settings = cls(
-            env=(env := reading.value(table.ENV)),
+            env=reading.value(table.ENV),
             port=reading.value(table.PORT),
             mongodb_uri=reading.value(table.MONGODB),
             redis_url=reading.value(table.REDIS),
             redis_tls_verify=reading.value(table.REDIS_TLS_VERIFY),
             redis_max_connections=reading.optional(table.REDIS_MAX_CONNECTIONS),
-            api_key=_api_key(reading, env),
+            api_key=reading.optional(table.API_KEY),
+            rate=_rate(reading),
             default_from=reading.optional(table.DEFAULT_FROM),
             metrics_key=reading.optional(table.METRICS_KEY),
             metrics_port=reading.optional(table.METRICS_PORT),
@@ -192,10 +197,10 @@ class Settings:
         return tuple(dict.fromkeys(uris + keys))
 
 
-def _api_key(reading: Reading, env: Environment) -> Secret | None:
-    if env is Environment.PRODUCTION:
-        return reading.needed(table.API_KEY, because="POSTROOM_ENV is production")
-    return reading.optional(table.API_KEY)
+def _rate(reading: Reading) -> Rate | None:
+    per_s = reading.optional(table.RATE)
+    burst = reading.optional(table.RATE_BURST)
+    return None if per_s is None else Rate.of(per_s, burst)
 
 
 def _policy(reading: Reading) -> Policy:
@@ -263,9 +268,8 @@ def _check_retention(policy: Policy, reading: Reading) -> None:
 
 def _warnings(settings: Settings, reading: Reading) -> Iterator[str]:
     """Tell what is right on one's own machine and wrong elsewhere."""
-    if settings.api_key is None:
-        yield "POSTROOM_API_KEY is not set: whoever reaches the port can send"
-    elif len(settings.api_key.reveal()) < SHORT_KEY:
+    key = settings.api_key
+    if key is not None and len(key.reveal()) < SHORT_KEY:
         yield f"POSTROOM_API_KEY has under {SHORT_KEY} characters: it can be guessed"
     if all(isinstance(provider, SandboxSettings) for provider in settings.providers):
         yield "POSTROOM_PROVIDERS names only the sandbox: no email leaves"

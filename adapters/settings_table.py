@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from ..domain.access import HIGHEST_RATE, LARGEST_BURST, LOWEST_RATE
 from .settings_providers import ACCOUNT_VARIABLES, Account, ProviderKind
 from .settings_reading import Variable
 from .settings_values import (
@@ -101,8 +102,20 @@ DEFAULT_FROM = _variable(
 API_KEY = _variable(
     "POSTROOM_API_KEY",
     KEY,
-    meaning="The key that clients send as `Authorization: Bearer ...`. Needed in "
-    "production; without it anybody who reaches the port can send.",
+    meaning="A key for everything, that clients send as `Authorization: Bearer ...`, "
+    "beside those of `postroom keys create`. Production needs one of either; in "
+    "development, while there is none, anybody who reaches the port can send.",
+)
+RATE = _variable(
+    "POSTROOM_RATE_PER_S",
+    number(LOWEST_RATE, HIGHEST_RATE, of="requests"),
+    meaning="How many requests a second a key may make that has no `--rate` of its "
+    "own. Absent: as many as it likes.",
+)
+RATE_BURST = _variable(
+    "POSTROOM_RATE_BURST",
+    whole(1, LARGEST_BURST),
+    meaning="How many of these may come at once. Absent: twice the rate.",
 )
 METRICS_KEY = _variable(
     "POSTROOM_METRICS_KEY",

@@ -12,6 +12,7 @@ import structlog
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from ..domain.access import TEST_PROVIDER
 from ..domain.check import Check, Result
 from ..domain.inspection import Premises
 from ..domain.ports import (
@@ -21,6 +22,7 @@ from ..domain.ports import (
     Hints,
     Provider,
 )
+from ..domain.ports_access import RateLimit
 from ..domain.ports_intake import Intake
 from ..domain.ports_retention import Retention
 from ..domain.routing import BreakerState, ProviderProfile
@@ -35,10 +37,12 @@ from .inspection import ServerInspector
 from .mongo_archive import MongoArchive
 from .mongo_books import MongoBooks
 from .mongo_intake import MongoIntake
+from .mongo_keys import MongoKeyRing
 from .mongo_ledger import MongoLedger
 from .mongo_retention import MongoRetention
 from .mongo_store import Document, MongoStore, connect, database_of
 from .providers.registry import build_providers
+from .rate_limit import RedisRateLimit
 from .sandbox_inbox import MongoInbox
 from .send_queues import RedisSendQueues
 from .settings import Environment, Settings
@@ -55,6 +59,8 @@ class Parts:
 
     Attributes:
         broker_client: For Dramatiq's broker, which is not behind a port.
+        keys: Who may call the API.
+        rates: How often.
         inbox: What ``sandbox`` sent, for the page that shows it.
         archive: The emails as people look for them.
         premises: What the self-checks look at.
@@ -74,6 +80,8 @@ class Parts:
     board: RedisBreakerBoard
     providers: Mapping[str, Provider]
     heartbeats: Heartbeats
+    keys: MongoKeyRing
+    rates: RateLimit
     inbox: MongoInbox
     archive: MongoArchive
     premises: Premises
@@ -88,11 +96,16 @@ class Parts:
     def breakers(self) -> Mapping[str, BreakerState]:
         """Return the state of each provider's breaker, read now."""
         board = self.failpoints.guard("metrics", "board", self.board)
-        return {name: board.view(name).health.state for name in self.providers}
+        return {name: board.view(name).health.state for name in self.names}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The providers that are configured: without the one of the test keys."""
+        return tuple(p.name for p in self.profiles if not p.only_pinned)
 
     @property
     def profiles(self) -> tuple[ProviderProfile, ...]:
-        """What the configured providers can carry, in order of preference."""
+        """What all providers can carry, in order of preference."""
         return tuple(provider.profile for provider in self.providers.values())
 
 
@@ -110,17 +123,20 @@ def build(settings: Settings, *, patient: bool = False) -> Parts:
     database = database_of(client)
     ledger = MongoLedger(database, writer=secrets.token_hex(8))
     closing.callback(ledger.close)  # before the client is closed
+    keys = MongoKeyRing(database)
+    closing.callback(keys.close)  # the same
     clock = ServerClock(client)
     closing.callback(clock.close)
     inbox = MongoInbox(database)
-    names = tuple(provider.name for provider in settings.providers)
+    names = _all_names(settings)
     broker_client = redis_clients.broker_client(settings)
     hints_client = redis_clients.hints_client(settings, patient=patient)
     board_client = redis_clients.breaker_client(settings)
     beats_client = redis_clients.breaker_client(settings)
     looks_client = redis_clients.looks_client(settings)
+    rates_client = redis_clients.rates_client(settings)
     clients = (broker_client, hints_client, board_client, beats_client, looks_client)
-    for each in clients:
+    for each in (*clients, rates_client):
         closing.callback(each.close)
     return Parts(
         settings=settings,
@@ -148,6 +164,8 @@ def build(settings: Settings, *, patient: bool = False) -> Parts:
             around=failpoints.around,
         ),
         heartbeats=RedisHeartbeats(beats_client),
+        keys=keys,
+        rates=RedisRateLimit(rates_client),
         inbox=inbox,
         archive=MongoArchive(database),
         premises=_premises(settings, database, looks_client, failpoints),
@@ -169,9 +187,14 @@ def _premises(
         queues=guard("self_check", "queues", RedisSendQueues(client)),
         policy=settings.policy,
         production=settings.env is Environment.PRODUCTION,
-        providers=tuple(provider.name for provider in settings.providers),
+        providers=_all_names(settings),
         warnings=settings.warnings,
+        has_setting_key=settings.api_key is not None,
     )
+
+
+def _all_names(settings: Settings) -> tuple[str, ...]:
+    return (*(provider.name for provider in settings.providers), TEST_PROVIDER)
 
 
 def tell(check: Check) -> None:

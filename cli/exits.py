@@ -14,6 +14,7 @@ from ..domain.errors import (
     ClockUnsureError,
     EmailNotFoundError,
     InvalidValueError,
+    KeyNotFoundError,
     NotStoredError,
     PostroomError,
     SettingsError,
@@ -50,7 +51,7 @@ def answering() -> Iterator[None]:
         yield
     except (InputError, InvalidValueError) as ex:
         stop(str(ex), ExitCode.USAGE)
-    except (EmailNotFoundError, UnknownProviderError) as ex:
+    except (EmailNotFoundError, KeyNotFoundError, UnknownProviderError) as ex:
         stop(str(ex), ExitCode.NOT_FOUND)
     except StorageUnsureError as ex:
         told = f"{ex}: `postroom show {ex.email_id}` before you send it again"

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from ..adapters import logs
+from ..adapters.mint import SystemMint
 from ..adapters.settings import Settings
 from ..adapters.wiring import Parts, build, tell
 from ..domain.email import Email
@@ -22,12 +23,22 @@ from ..services import rules
 from ..services.audit import Audit
 from ..services.doctor import Doctor
 from ..services.find import Find
+from ..services.keys import CreateKey, ListKeys, RevokeKey
 from ..services.mark_sent import MarkSent
 from ..services.providers import Providers
 from ..services.redrive import Redrive
 from ..services.replay import Replay
 from ..services.self_check import SelfCheck, start
-from . import audit, dead_letters, doctor, emails, procfile, providers, sending
+from . import (
+    audit,
+    dead_letters,
+    doctor,
+    emails,
+    keys,
+    procfile,
+    providers,
+    sending,
+)
 from .errors import InputError, StackError
 from .exits import EPILOG, ExitCode, answering, stop
 from .operating import Operating, Session
@@ -79,7 +90,9 @@ def init(environ: Mapping[str, str]) -> None:
     settings = Settings.from_env(environ)
     logs.configure(settings.env, secrets=settings.secrets)
     with closing(build(settings)) as parts:
-        start(SelfCheck(parts.premises), tell, without={rules.INDEXES})
+        # The first key can only be made once this has run.
+        about_to_be = {rules.INDEXES, rules.KEYS}
+        start(SelfCheck(parts.premises), tell, without=about_to_be)
         parts.store.ensure_indexes()
 
 
@@ -104,7 +117,7 @@ def operating(
     shared: dict[str, Any] = {"store": parts.store, "clock": parts.clock}
     fit = parts.failpoints.fit
     redrive = fit(Redrive(**shared, hints=parts.hints, policy=settings.policy))
-    names = tuple(parts.providers)
+    names = parts.names
     return Operating(
         accept=partial(_accept, parts),
         describe=_describe,
@@ -138,6 +151,11 @@ def operating(
                 policy=settings.policy,
             )
         ),
+        create_key=fit(
+            CreateKey(ring=parts.keys, clock=parts.clock, mint=SystemMint())
+        ),
+        list_keys=fit(ListKeys(ring=parts.keys)),
+        revoke_key=fit(RevokeKey(ring=parts.keys, clock=parts.clock)),
         clock=parts.clock,
     )
 
@@ -155,7 +173,7 @@ def _accept(parts: Parts, body: Mapping[str, Any]) -> Email:
     context = Context(
         limits=options.limits,
         clock=parts.clock.now,
-        providers=tuple(parts.providers),
+        providers=parts.names,
     )
     default_from = options.default_from
     try:
@@ -202,6 +220,7 @@ for verbs in (sending.app, emails.app, doctor.app, audit.app):
     app.add_typer(verbs)
 for name, group, told in (
     ("dead-letters", dead_letters.app, "Emails that need a human."),
+    ("keys", keys.app, "Who may call the API."),
     ("providers", providers.app, "Providers and their breakers."),
     ("stack", stack, "The whole service on this machine, with its own stores."),
 ):

@@ -13,6 +13,7 @@ from ..domain.ports import Clock
 from ..services.audit import Audit
 from ..services.doctor import Doctor
 from ..services.find import Find
+from ..services.keys import CreateKey, ListKeys, RevokeKey
 from ..services.mark_sent import MarkSent
 from ..services.providers import Providers
 from ..services.redrive import Redrive
@@ -42,6 +43,9 @@ class Operating:
     providers: Providers
     doctor: Doctor
     audit: Audit
+    create_key: CreateKey
+    list_keys: ListKeys
+    revoke_key: RevokeKey
     clock: Clock
 
 

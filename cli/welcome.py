@@ -110,6 +110,9 @@ def send(api: Api, *, provider: str, pause: Callable[[float], object]) -> Iterat
             "provider": provider,
         },
     )
+    if status == 401:
+        yield "no welcome email: there are keys, and POSTROOM_API_KEY is not one"
+        return
     if status != 201:
         said = answer.get("message", "no answer")
         raise StackError(f"the welcome email was not accepted: {status}, {said}")

@@ -21,6 +21,8 @@
     ├── HintError                        Redis did not take a hint
     ├── BreakersAwayError                Redis did not take an operator's order
     ├── UnknownProviderError             no configured provider has this name
+    ├── SenderForbiddenError             a key may not send from this domain
+    ├── KeyNotFoundError                 no key has this id
     └── ClockUnsureError                 the store's time has not been seen lately
 
     SettingsError (Exception)            outside the tree: no handler may swallow it
@@ -42,11 +44,13 @@ __all__ = [
     "InvalidAddressError",
     "InvalidValueError",
     "KeyInUseError",
+    "KeyNotFoundError",
     "KeyReusedError",
     "NoTransactionsError",
     "NotStoredError",
     "PostroomError",
     "SearchTimeoutError",
+    "SenderForbiddenError",
     "SettingsError",
     "StartRefusedError",
     "StorageUnsureError",
@@ -182,6 +186,19 @@ class UnknownProviderError(PostroomError):
         super().__init__(
             f"there is no provider {name!r}, only {', '.join(self.known)}",
         )
+
+
+class SenderForbiddenError(PostroomError):
+    """Raised when a key may not send from this domain; ``allowed`` are those of it."""
+
+    def __init__(self, domain: str, *, allowed: Iterable[str]) -> None:
+        self.domain = domain
+        self.allowed = tuple(allowed)
+        super().__init__(f"this key may only send from {', '.join(self.allowed)}")
+
+
+class KeyNotFoundError(PostroomError):
+    """Raised when no key has the id that somebody asks for."""
 
 
 class ClockUnsureError(PostroomError):

@@ -29,6 +29,8 @@ class StoreFacts:
         transactions: One of two writes that change nothing was committed.
         missing_indexes: Those of ``postroom init`` that are not there.
         offset: How far this machine's date is ahead of the server's.
+        usable_keys: Stored API keys that are not revoked.
+        revoked_keys: Those that are.
     """
 
     version: str
@@ -38,6 +40,8 @@ class StoreFacts:
     transactions: bool
     missing_indexes: tuple[str, ...]
     offset: timedelta
+    usable_keys: int = 0
+    revoked_keys: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,7 @@ class Premises:
         production: No fault is forgiven.
         providers: The names of those that are configured.
         warnings: What the settings warn of.
+        has_setting_key: The settings have an API key, whatever is stored.
     """
 
     inspector: Inspector
@@ -109,6 +114,7 @@ class Premises:
     production: bool
     providers: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    has_setting_key: bool = False
 
 
 class BreakerPanel(Protocol):

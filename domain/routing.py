@@ -35,6 +35,8 @@ class ProviderProfile:
         splits_recipients: Whether envelope and headers are separate, so that a part
             of the recipients can be tried again without the others seeing it.
         key_ttl_s: How long it honours an idempotency key, in seconds; 0 for never.
+        only_pinned: It takes what is pinned to it and nothing else, and is no choice
+            for any other email.
     """
 
     name: str
@@ -44,6 +46,7 @@ class ProviderProfile:
     max_attachments: int | None = None
     splits_recipients: bool = False
     key_ttl_s: int = 0
+    only_pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,8 @@ class Why(StrEnum):
     #: Could have it, but another goes first.
     NOT_FIRST = "not_first"
     PINNED_ELSEWHERE = "pinned_elsewhere"
+    #: It takes only what is pinned to it.
+    NOT_PINNED = "not_pinned"
     TOO_LARGE = "too_large"
     TOO_MANY_RECIPIENTS = "too_many_recipients"
     TOO_MANY_ATTACHMENTS = "too_many_attachments"
@@ -122,6 +127,7 @@ class Why(StrEnum):
 INELIGIBLE = frozenset(
     {
         Why.PINNED_ELSEWHERE,
+        Why.NOT_PINNED,
         Why.TOO_LARGE,
         Why.TOO_MANY_RECIPIENTS,
         Why.TOO_MANY_ATTACHMENTS,
@@ -164,7 +170,7 @@ class Choice:
             ever carry it.
         waiting_for: With no provider: whose return would release it. Empty if it
             only waits for the end of its own back-off.
-        verdicts: One of each configured provider, in order of preference.
+        verdicts: One of each provider that could be chosen, in order of preference.
     """
 
     provider: str | None
@@ -235,7 +241,7 @@ def choose_provider(
         now: The store's time.
 
     Returns:
-        A choice with one verdict of every provider.
+        A choice with one verdict of every provider that is a choice for this email.
     """
     verdicts: dict[str, Verdict | None] = {
         profile.name: judge(
@@ -247,6 +253,7 @@ def choose_provider(
             now=now,
         )
         for profile in profiles
+        if not profile.only_pinned or profile.name == pin
     }
 
     order = {name: place for place, name in enumerate(verdicts)}
@@ -308,6 +315,8 @@ def _ineligible(
 ) -> Why | None:
     if pin is not None and pin != profile.name:
         return Why.PINNED_ELSEWHERE
+    if pin is None and profile.only_pinned:
+        return Why.NOT_PINNED
     if routing.size_bytes > profile.max_size_bytes:
         return Why.TOO_LARGE
     if routing.recipients > profile.max_recipients:

@@ -11,8 +11,10 @@ import falcon
 from ..domain.ports import Clock
 from ..services.accept import Accept
 from ..services.accept_together import AcceptTogether
+from ..services.authenticate import Authenticate
 from ..services.ready import Ready
 from ..services.show import Show
+from ..services.throttle import Throttle
 from . import errors
 from .auth import Auth
 from .batch import BatchCollection
@@ -37,6 +39,8 @@ class Services:
         metrics: All metrics as text, with its content type.
     """
 
+    authenticate: Authenticate
+    throttle: Throttle
     accept: Accept
     accept_together: AcceptTogether
     show: Show
@@ -48,7 +52,7 @@ class Services:
 
 def create_app(services: Services, options: Options) -> Application:
     """Return the application over these services."""
-    app = Application(middleware=list(_middleware(options)))
+    app = Application(middleware=list(_middleware(services, options)))
     app.req_options.strip_url_path_trailing_slash = True
     errors.install(app)
     for path, resource in _routes(services, options):
@@ -56,7 +60,7 @@ def create_app(services: Services, options: Options) -> Application:
     return app
 
 
-def _middleware(options: Options) -> Iterator[Any]:
+def _middleware(services: Services, options: Options) -> Iterator[Any]:
     """Give the middleware, outermost first: answers pass through it backwards."""
     yield RequestLog()
     yield SecurityHeaders()
@@ -64,7 +68,9 @@ def _middleware(options: Options) -> Iterator[Any]:
         yield Cors(options.cors_origins)
     yield Compression()
     yield Stopping()
-    yield Auth(options.api_key, metrics_key=options.metrics_key)
+    yield Auth(
+        services.authenticate, services.throttle, metrics_key=options.metrics_key
+    )
 
 
 def _routes(services: Services, options: Options) -> Iterator[tuple[str, object]]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import falcon
 
 from ..domain.acceptance import NewEmail
+from ..domain.access import Access
 from ..domain.email import Priority
 from ..domain.idempotency import Route, Unfit, digest_of
 from ..services.accept_together import AcceptTogether, Item
@@ -65,7 +66,7 @@ class BatchCollection:
         items: list[Item] = []
         faults: list[Fault] = []
         for index, one in enumerate(_counted(raw)):
-            found = self._read_one(one, owner=req.context.owner)
+            found = self._read_one(one, req.context.access)
             if isinstance(found, NewEmail):
                 items.append(found)
                 continue
@@ -76,7 +77,7 @@ class BatchCollection:
             raise validation_error(faults + carriable)
         return items
 
-    def _read_one(self, raw: object, *, owner: str) -> NewEmail | list[Fault]:
+    def _read_one(self, raw: object, access: Access) -> NewEmail | list[Fault]:
         """Return an email, or all that is wrong with it."""
         if not isinstance(raw, dict):
             return [_fault(FaultCode.WRONG_TYPE, "must be a JSON object")]
@@ -92,12 +93,12 @@ class BatchCollection:
             new = read_email(
                 given,
                 context_of(self._accept, self._options),
-                owner=owner,
+                owner=access.owner,
                 default_from=self._options.default_from,
             )
         except ApiError as ex:
             return [*ex.faults, *faults]
-        return faults or new
+        return faults or access.admit(new)
 
 
 def _validation_of(req: falcon.Request) -> Validation:

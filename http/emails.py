@@ -9,6 +9,7 @@ from typing import ClassVar
 import falcon
 
 from ..domain.acceptance import NewEmail
+from ..domain.access import Access
 from ..domain.idempotency import Route
 from ..services.accept import Accept
 from ..services.accept_together import AcceptTogether
@@ -53,16 +54,20 @@ class EmailCollection:
         resp.data = answer.to_json()
 
     def _read(self, req: falcon.Request) -> NewEmail:
-        return read_email(
+        new = read_email(
             read_json(req, limit=self._options.limits.body_bytes),
             context_of(self._accept, self._options),
             owner=req.context.owner,
             default_from=self._options.default_from,
         )
+        access: Access = req.context.access
+        return access.admit(new)
 
 
 class EmailItem:
     """`GET /api/emails/ID`."""
+
+    needs: ClassVar[Mapping[str, str]] = {"GET": "read"}
 
     def __init__(self, show: Show) -> None:
         self._show = show

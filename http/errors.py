@@ -21,6 +21,7 @@ from ..domain.errors import (
     KeyReusedError,
     NoTransactionsError,
     NotStoredError,
+    SenderForbiddenError,
     StorageUnsureError,
     StoreUnavailableError,
     UncarriableError,
@@ -92,6 +93,7 @@ def install(app: falcon.App[falcon.Request, falcon.Response]) -> None:
     app.add_error_handler(UncarriableItemsError, _answer_uncarriable_items)
     app.add_error_handler(KeyReusedError, _answer_reused_key)
     app.add_error_handler(KeyInUseError, _answer_key_in_use)
+    app.add_error_handler(SenderForbiddenError, _answer_forbidden_sender)
     app.add_error_handler(NotStoredError, _answer_not_stored)
     app.add_error_handler(NoTransactionsError, _answer_no_transactions)
     app.add_error_handler(ClockUnsureError, _answer_not_stored)
@@ -234,6 +236,17 @@ def _answer_no_transactions(
         "one stands alone: nothing was stored"
     )
     _answer(req, resp, ApiError(501, "transactions_missing", message), params)
+
+
+def _answer_forbidden_sender(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: SenderForbiddenError,
+    params: dict[str, Any],
+) -> None:
+    fault = Fault(field="from", code=FaultCode.SENDER_NOT_ALLOWED, message=str(ex))
+    error = ApiError(403, "restricted_api_key", str(ex), faults=[fault])
+    _answer(req, resp, error, params)
 
 
 def _answer_not_stored(

@@ -178,7 +178,7 @@ ERRORS: dict[int, dict[str, Any]] = {
         403,
         "Forbidden",
         "restricted_api_key",
-        "this key may not do that: it needs the scope `send`",
+        "this API key is not for that: it needs the scope `send`",
     ),
     404: _error(404, "Not Found", "not_found", "there is no email of this id"),
     408: _error(408, "Request Timeout", "request_timeout", "the body stopped coming"),
@@ -204,7 +204,7 @@ ERRORS: dict[int, dict[str, Any]] = {
         429,
         "Too Many Requests",
         "rate_limit_exceeded",
-        "this key has used up its rate; try again in 1 s",
+        "this API key was used too often: try again in 1 s",
     ),
     500: _error(
         500,

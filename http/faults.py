@@ -31,6 +31,7 @@ class FaultCode(StrEnum):
     CONFLICT = "conflict"
     UNKNOWN_PROVIDER = "unknown_provider"
     CANNOT_CARRY = "cannot_carry"
+    SENDER_NOT_ALLOWED = "sender_not_allowed"
     NOT_SUPPORTED_YET = "not_supported_yet"
     INVALID = "invalid"
 

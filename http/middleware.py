@@ -87,8 +87,14 @@ class RequestLog:
             route=req.uri_template or "-",
             status=falcon.http_status_to_code(resp.status),
             error=getattr(resp.context, "error_name", None),
+            key_id=_key_id(req),
             duration_ms=took_ms,
         )
+
+
+def _key_id(req: falcon.Request) -> str | None:
+    """Return which key let the request in: its id, which opens nothing."""
+    return getattr(getattr(req.context, "access", None), "key_id", None)
 
 
 class SecurityHeaders:
@@ -116,7 +122,14 @@ class Cors:
     def __init__(self, origins: tuple[str, ...]) -> None:
         self._falcon = falcon.CORSMiddleware[Any, Any](
             allow_origins="*" if "*" in origins else origins,
-            expose_headers=("Location", "Retry-After", "X-Request-Id"),
+            expose_headers=(
+                "Location",
+                "RateLimit-Limit",
+                "RateLimit-Remaining",
+                "RateLimit-Reset",
+                "Retry-After",
+                "X-Request-Id",
+            ),
         )
 
     def process_response(

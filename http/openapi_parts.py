@@ -48,7 +48,7 @@ _ERRORS: Mapping[int, tuple[str, str]] = {
         "The request is malformed or a value is not valid; `errors` has every fault.",
     ),
     401: ("Unauthorized", "There is no API key, or another one."),
-    403: ("Forbidden", "The key does not allow this."),
+    403: ("Forbidden", "The key lacks the scope, or may not send from there."),
     404: ("NotFound", "There is no such thing, or it is another owner's."),
     408: ("RequestTimeout", "The body stopped coming, or came too slowly."),
     409: ("Conflict", "It is not in a state for that."),
@@ -78,6 +78,16 @@ _RETRY_AFTER = {
         "description": "In seconds.",
         "schema": {"type": "integer", "minimum": 0},
     },
+}
+
+#: On every answer to a key that has a rate; described here.
+_RATE = {
+    name: {"description": told, "schema": {"type": "integer"}}
+    for name, told in (
+        ("RateLimit-Limit", "Requests that may come at once."),
+        ("RateLimit-Remaining", "How many of these are left."),
+        ("RateLimit-Reset", "Seconds until all of these are back."),
+    )
 }
 
 
@@ -185,7 +195,9 @@ def error(
         "content": {"application/json": media, PROBLEM_JSON: media},
     }
     if status in (429, 503):
-        part["headers"] = _RETRY_AFTER
+        part["headers"] = dict(_RETRY_AFTER)
+    if status == 429:
+        part["headers"] |= _RATE
     return part
 
 

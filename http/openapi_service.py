@@ -74,7 +74,7 @@ def _metrics() -> Part:
     part = operation(
         "metrics",
         "Show all metrics",
-        scope="read",
+        scope="admin",
         answers={200: shown},
     )
     part["security"].append({"monitor": []})

@@ -45,7 +45,7 @@ class Options:
 
     Attributes:
         development: Whether the sandbox's inbox is shown.
-        api_key: SHA-256 of the one bearer key; ``None`` switches authentication off.
+        api_key: SHA-256 of the key in the settings, beside those that are stored.
         metrics_key: The same of the key that opens the metrics and nothing else.
         default_from: The sender of emails that name none.
         cors_origins: Origins whose pages may call the API; ``*`` for all of them.

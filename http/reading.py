@@ -13,5 +13,5 @@ def context_of(accept: Accept | AcceptTogether, options: Options) -> Context:
     return Context(
         limits=options.limits,
         clock=accept.clock.now,
-        providers=tuple(profile.name for profile in accept.profiles),
+        providers=tuple(p.name for p in accept.profiles if not p.only_pinned),
     )

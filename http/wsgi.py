@@ -6,7 +6,6 @@ import atexit
 import os
 import sys
 
-import structlog
 from gunicorn.arbiter import Arbiter
 
 from ..adapters import logs
@@ -17,15 +16,15 @@ from ..domain.errors import StartRefusedError
 from ..services.accept import Accept
 from ..services.accept_together import AcceptTogether
 from ..services.audit import Audit
+from ..services.authenticate import Authenticate
 from ..services.ready import Ready
 from ..services.self_check import SelfCheck, start
 from ..services.show import Show
+from ..services.throttle import Throttle
 from .app import Application, Services, create_app
 from .auth import digest
 from .metrics import COUNTERS
 from .options import Limits, Options
-
-log = structlog.get_logger(__name__)
 
 
 def create() -> Application:
@@ -48,8 +47,6 @@ def create() -> Application:
         raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
     options = options_of(settings)
     folder = os.environ.get(COUNTERS)  # noqa: TID251 - as above
-    if options.api_key is None:
-        log.warning("http.auth_off", why="POSTROOM_API_KEY is not set")
     return create_app(services_of(parts, counters=folder), options)
 
 
@@ -75,7 +72,17 @@ def services_of(parts: Parts, *, counters: str | None = None) -> Services:
     """
     fit = parts.failpoints.fit
     audit = Audit(books=parts.books, clock=parts.clock, policy=parts.settings.policy)
+    settings = parts.settings
+    key = settings.api_key
+    authenticate = Authenticate(
+        ring=parts.keys,
+        clock=parts.clock,
+        setting=None if key is None else digest(key.reveal()),
+        required=settings.env is Environment.PRODUCTION,
+    )
     return Services(
+        authenticate=fit(authenticate),
+        throttle=fit(Throttle(limit=parts.rates, rate=settings.rate)),
         accept=accept_of(parts),
         accept_together=fit(
             AcceptTogether(

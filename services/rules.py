@@ -63,6 +63,12 @@ CLOCK = Rule(
     worst=Result.WARN,
     at_start=True,
 )
+KEYS = Rule(
+    name="keys",
+    looks_at="whether there is an API key, in the settings or stored",
+    worst=Result.REFUSE,
+    at_start=True,
+)
 REDIS = Rule(
     name="redis",
     looks_at="whether Redis answers and is a primary",
@@ -161,6 +167,7 @@ TABLE = (
     TRANSACTIONS,
     INDEXES,
     CLOCK,
+    KEYS,
     REDIS,
     REDIS_VERSION,
     EVICTION,

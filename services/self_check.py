@@ -46,6 +46,11 @@ class SelfCheck:
                 *server_checkup.of_settings(given.warnings),
                 server_checkup.of_lease(given.policy, production=given.production),
                 *server_checkup.of_store(store),
+                *server_checkup.of_keys(
+                    store,
+                    in_settings=given.has_setting_key,
+                    production=given.production,
+                ),
                 *server_checkup.of_redis(redis),
             ),
             has_store=store is not None,
@@ -77,7 +82,8 @@ def start(
         tell: Takes what is doubtful.
         queues: Also look for queues of providers that are gone. Whether a worker
             serves the others cannot be known while all are starting.
-        without: Rules that this process is about to satisfy.
+        without: Rules that this process is about to satisfy, or that it can do
+            without.
 
     Raises:
         StartRefusedError: It has all the reasons.
@@ -86,14 +92,15 @@ def start(
     checks = list(findings.checks)
     if queues and findings.has_redis:
         checks += check.queues(None)
+    left_out = {rule.name for rule in without}
+    checks = [each for each in checks if each.name not in left_out]
     faults = [each for each in checks if each.result is Result.REFUSE]
     if faults:
         raise StartRefusedError(
             tuple(f"{each.name}: {each.found}; {each.do}" for each in faults)
         )
-    left_out = {rule.name for rule in without}
     for each in checks:
-        if each.result is not Result.OK and each.name not in left_out:
+        if each.result is not Result.OK:
             tell(each)
 
 

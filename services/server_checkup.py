@@ -123,6 +123,32 @@ def _clock(offset: timedelta) -> Check:
     )
 
 
+def of_keys(
+    facts: StoreFacts | None, *, in_settings: bool, production: bool
+) -> Iterator[Check]:
+    """Judge whether anybody, or everybody, can call the API.
+
+    Args:
+        facts: Of MongoDB, with the stored keys; ``None`` if it did not answer.
+        in_settings: There is one in the settings.
+        production: Without any key nothing may start.
+    """
+    do = "run `postroom keys create`, or set POSTROOM_API_KEY"
+    if in_settings:
+        stored = facts.usable_keys if facts else 0
+        yield rules.KEYS.ok(f"one in the settings, {stored} stored")
+    elif facts is None:
+        return
+    elif facts.usable_keys:
+        yield rules.KEYS.ok(f"{facts.usable_keys} stored")
+    elif production:
+        yield rules.KEYS.refuse("there is none: nobody could call the API", do)
+    elif facts.revoked_keys:
+        yield rules.KEYS.warn("all are revoked: nobody can call the API", do)
+    else:
+        yield rules.KEYS.warn("there is none: whoever reaches the port can send", do)
+
+
 def of_redis(facts: RedisFacts | None) -> Iterator[Check]:
     """Judge Redis."""
     if facts is None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from postroom.domain.acceptance import NewEmail
+from postroom.domain.access import DEFAULT_OWNER, ApiKey, Scope, digest_of
 from postroom.domain.attempts import standing_of
 from postroom.domain.email import (
     FINAL_STATES,
@@ -231,6 +232,19 @@ def a_new_email(**given: Any) -> NewEmail:
         "recipients": (a_recipient(),),
     }
     return NewEmail(**(defaults | given))
+
+
+def a_key(secret: str = "pr_live_" + "k" * 43, **given: Any) -> ApiKey:
+    """Give the stored key of a secret, for everything and of the default owner."""
+    defaults: dict[str, Any] = {
+        "key_id": "key_1",
+        "owner": DEFAULT_OWNER,
+        "name": "the shop",
+        "digest": digest_of(secret),
+        "scopes": frozenset({Scope.ADMIN}),
+        "created_at": NOW,
+    }
+    return ApiKey(**(defaults | given))
 
 
 def a_profile(name: str = ALPHA, **given: Any) -> ProviderProfile:

@@ -23,6 +23,8 @@ STAYS: Mapping[str, str] = {
     "Provider.build": "makes bytes, sends none",
     "Provider.profile": "is a value",
     "Ledger.accepted": "counts; a thread of its own writes it down later",
+    "KeyRing.used": "notes; a thread of its own writes it down later",
+    "Mint.*": "draws from the system's randomness",
     "BreakerPanel.is_shared": "says how the last answer came",
 }
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from ...domain.access import TEST_PROVIDER
 from ...domain.ports import Clock, Provider
 from ..failpoints import Around, nothing_around
-from ..settings import Settings
+from ..sandbox_inbox import NoInbox
+from ..settings import Environment, Settings
 from ..settings_providers import (
     MailgunSettings,
     ProviderSettings,
@@ -31,10 +33,13 @@ def build_providers(
 ) -> dict[str, Provider]:
     """Return the configured providers by name, in order of preference.
 
+    The last one is there in every process and in no setting: what test keys send goes
+    to it, and nothing else does.
+
     Nothing is connected before the first call. Each process makes its own: their
     connections cannot be shared over a fork.
     """
-    return {
+    providers = {
         given.name: _provider(
             given,
             proxy=settings.provider_proxy,
@@ -44,6 +49,11 @@ def build_providers(
         )
         for given in settings.providers
     }
+    test = SandboxSettings(name=TEST_PROVIDER)
+    # In production the page is closed, and retention does not reach an inbox.
+    its_inbox = NoInbox() if settings.env is Environment.PRODUCTION else inbox
+    of_tests = SandboxProvider(test, its_inbox, clock=clock, only_pinned=True)
+    return {**providers, TEST_PROVIDER: of_tests}
 
 
 def _provider(

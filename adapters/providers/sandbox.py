@@ -57,7 +57,12 @@ class SandboxProvider:
     """One sandbox: what it does with an email is in its settings."""
 
     def __init__(
-        self, settings: SandboxSettings, inbox: Inbox, *, clock: Clock
+        self,
+        settings: SandboxSettings,
+        inbox: Inbox,
+        *,
+        clock: Clock,
+        only_pinned: bool = False,
     ) -> None:
         self._settings = settings
         self._inbox = inbox
@@ -69,6 +74,7 @@ class SandboxProvider:
             max_size_bytes=MAX_SIZE_BYTES,
             max_recipients=MAX_RECIPIENTS,
             key_ttl_s=int(KEY_TTL.total_seconds()) if settings.keys else 0,
+            only_pinned=only_pinned,
         )
 
     def build(

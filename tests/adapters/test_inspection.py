@@ -11,6 +11,7 @@ import redis
 from pymongo.database import Database
 
 from postroom.adapters.inspection import ServerInspector
+from postroom.adapters.mongo_keys import MongoKeyRing
 from postroom.adapters.mongo_store import (
     INDEXES,
     MongoStore,
@@ -19,7 +20,7 @@ from postroom.adapters.mongo_store import (
     durable,
 )
 from postroom.cli.embedded import free_port
-from tests.builders import seconds
+from tests.builders import NOW, a_key, seconds
 from tests.servers import a_mongodb
 
 
@@ -66,6 +67,20 @@ def test_a_prepared_mongodb_is_seen_whole(
     assert facts.missing_indexes == ()
     assert abs(facts.offset) < seconds(60)
     assert mongo_database["emails"].count_documents({}) == 0
+
+
+def test_stored_keys_are_counted(
+    inspector: ServerInspector, mongo_database: Database[dict[str, Any]]
+) -> None:
+    ring = MongoKeyRing(mongo_database)
+    for number in range(3):
+        ring.add(a_key(f"s{number}", key_id=f"key_{number}"))
+    ring.revoke("key_0", now=NOW)
+
+    facts = inspector.store()
+
+    assert facts is not None
+    assert (facts.usable_keys, facts.revoked_keys) == (2, 1)
 
 
 def test_what_init_has_not_created_is_missing(inspector: ServerInspector) -> None:

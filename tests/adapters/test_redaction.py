@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postroom.adapters.mint import SystemMint
 from postroom.adapters.redaction import LONGEST_TEXT, Redactor
 from postroom.adapters.secret import Secret
 from postroom.domain.email import State
@@ -106,3 +107,24 @@ def test_a_whole_address_is_left_in_no_text(
     email: str, before: str, after: str
 ) -> None:
     assert email not in Redactor().text(f"{before} {email} {after}")
+
+
+@pytest.mark.parametrize("kind", ["live", "test"])
+@pytest.mark.parametrize("around", ["{}", "Bearer {}", "key='{}',", "/x?key={}&y=1"])
+def test_a_clients_key_is_hidden_though_nobody_named_it(kind: str, around: str) -> None:
+    secret = SystemMint().secret(is_test=kind == "test")
+
+    text = Redactor().text(around.format(secret))
+
+    assert text == around.format(f"pr_{kind}_***")
+    assert secret[10:20] not in text
+
+
+def test_what_is_cut_off_of_a_key_is_hidden_too() -> None:
+    assert Redactor().text("got pr_live_AbCdEfGhIjKl...") == "got pr_live_***..."
+
+
+def test_the_words_about_keys_stay() -> None:
+    told = "send Authorization: Bearer pr_live_..., or pr_test_..."
+
+    assert Redactor().text(told) == told

@@ -56,14 +56,22 @@ def test_a_step_that_nobody_saw_is_told_too() -> None:
     )[1:] == ["routed to sandbox", "claimed by a worker", "sent by sandbox"]
 
 
+def test_a_service_that_asks_for_a_key_is_well_without_a_welcome_email() -> None:
+    api = AnsweringApi((401, {"message": "an API key is needed"}))
+
+    (told,) = send(api, provider="sandbox", pause=no_pause)
+
+    assert "POSTROOM_API_KEY" in told
+
+
 def test_a_failed_welcome_email_tells_its_reason() -> None:
     assert steps_of({"state": "failed", "reason": "permanent"}) == ["failed: permanent"]
 
 
 def test_a_refused_welcome_email_is_an_error_with_the_answer() -> None:
-    api = AnsweringApi((401, {"message": "which key?"}))
+    api = AnsweringApi((400, {"message": "which key?"}))
 
-    with pytest.raises(StackError, match="401, which key"):
+    with pytest.raises(StackError, match="400, which key"):
         list(send(api, provider="sandbox", pause=no_pause))
 
 

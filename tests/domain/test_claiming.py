@@ -50,6 +50,7 @@ def test_what_is_too_old_may_not() -> None:
     ("email", "profile", "why"),
     [
         (an_email(provider=BETA), a_profile(), "pinned_elsewhere"),
+        (an_email(), a_profile(only_pinned=True), "not_pinned"),
         (an_email(), a_profile(max_size_bytes=1), "too_large"),
         (an_email(), a_profile(max_recipients=0), "too_many_recipients"),
         (

@@ -394,3 +394,24 @@ def test_whatever_the_facts_a_choice_is_sound(
 
 def wait_is_not_in_the_past(wait_until: datetime | None) -> bool:
     return wait_until is None or NOW <= wait_until <= NOW + LONGEST_OFFER_WAIT
+
+
+# A provider that takes only what is pinned to it
+
+
+def test_it_is_no_choice_for_other_email() -> None:
+    profiles = (a_profile(ALPHA), a_profile(BETA, only_pinned=True))
+
+    choice = chosen(profiles=profiles)
+
+    assert choice.provider == ALPHA
+    assert [verdict.provider for verdict in choice.verdicts] == [ALPHA]
+
+
+def test_it_is_the_only_choice_for_what_is_pinned_to_it() -> None:
+    profiles = (a_profile(ALPHA), a_profile(BETA, only_pinned=True))
+
+    choice = chosen(profiles=profiles, pin=BETA)
+
+    assert choice.provider == BETA
+    assert whys(choice) == {ALPHA: Why.PINNED_ELSEWHERE, BETA: Why.CHOSEN}

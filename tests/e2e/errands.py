@@ -16,9 +16,12 @@ import dramatiq
 from postroom.actors import worker
 from postroom.adapters.settings import Settings
 from postroom.adapters.wiring import Parts, build
+from postroom.domain.access import Access, Rate
 from postroom.domain.hint import SWEEP_ACTOR
+from postroom.services.authenticate import Authenticate
 from postroom.services.cancel import Cancel
 from postroom.services.reschedule import Reschedule
+from postroom.services.throttle import Throttle
 
 
 def main() -> None:
@@ -66,6 +69,22 @@ def reschedule(email_id: str, wait_s: str) -> None:
         parts.failpoints.fit(service)(email_id, to=to)
 
 
+def knock(*secrets: str) -> None:
+    """Do what the API does with a request: with a key, or while none is asked for."""
+    with _parts() as parts:
+        service = Authenticate(ring=parts.keys, clock=parts.clock, required=False)
+        authenticate = parts.failpoints.fit(service)
+        for secret in secrets or (None,):
+            authenticate(secret)
+
+
+def throttle() -> None:
+    """Count a request of a key."""
+    with _parts() as parts:
+        service = Throttle(limit=parts.rates, rate=Rate.of(1000))
+        parts.failpoints.fit(service)(Access(key_id="key_1"))
+
+
 @contextlib.contextmanager
 def _parts() -> Iterator[Parts]:
     with contextlib.closing(build(Settings.from_env(os.environ))) as parts:
@@ -78,4 +97,6 @@ ERRANDS: Mapping[str, Callable[..., None]] = {
     "watch": watch,
     "cancel": cancel,
     "reschedule": reschedule,
+    "knock": knock,
+    "throttle": throttle,
 }

@@ -185,11 +185,7 @@ class Service:
             f"http://127.0.0.1:{self.port}{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={
-                "Content-Type": "application/json",
-                **self._authorization,
-                **(headers or {}),
-            },
+            headers={**self._headers, **(headers or {})},
         )
         began = time.monotonic()
         try:
@@ -204,6 +200,12 @@ class Service:
                 headers={k.lower(): v for k, v in answer.headers.items()},
                 seconds=time.monotonic() - began,
             )
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        key = self.environ.get("POSTROOM_API_KEY")
+        locked = {"Authorization": f"Bearer {key}"} if key else {}
+        return {"Content-Type": "application/json", **locked}
 
     def post(self, **fields: Any) -> Answer:
         """POST an email with something of everything that is required."""

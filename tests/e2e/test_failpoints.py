@@ -98,6 +98,8 @@ def walked(tmp_path_factory: pytest.TempPathFactory, relay: FakeSmtp) -> Iterato
         "POSTROOM_BREAKER_RESET_S": "3",
         "POSTROOM_MAX_UNKNOWN": "10",
         "WEB_CONCURRENCY": "2",
+        # One of the steps makes a key: from then on the API asks for one.
+        "POSTROOM_API_KEY": "k" * 40,
     }
     began = time.monotonic()
     folder = tmp_path_factory.mktemp("failpoints")

@@ -227,6 +227,12 @@ def _in_web_and_command() -> Iterator[tuple[str, Way]]:
         "remove_keys",
     ):
         yield f"retain.retention.{call}", Way(go=erased, lane="errand")
+    stranger = commanded("errand", "knock", f"pr_live_{'x' * 43}")
+    yield "authenticate.ring.find", Way(go=stranger, lane="errand")
+    nobody = commanded("errand", "knock")
+    yield "authenticate.ring.is_empty", Way(go=nobody, lane="errand")
+    counted = commanded("errand", "throttle")
+    yield "throttle.limit.take", Way(go=counted, lane="errand")
     for call, words in _LOOKS.items():
         yield (
             call,
@@ -248,6 +254,9 @@ _LOOKS: Mapping[str, str] = {
     "providers.panel.drain": f"providers drain {SPARE}",
     "providers.panel.resume": f"providers resume {SPARE}",
     "providers.queues.clear": "providers forget gone",
+    "create_key.ring.add": "keys create somebody",
+    "list_keys.ring.all": "keys list",
+    "revoke_key.ring.revoke": "keys revoke key_1",
     "self_check.inspector.store": "doctor",
     "self_check.inspector.redis": "doctor",
     "self_check.queues.backlog": "doctor",

@@ -22,6 +22,7 @@ MONGODB = StoreFacts(
     transactions=True,
     missing_indexes=(),
     offset=seconds(0.3),
+    usable_keys=1,
 )
 REDIS = RedisFacts(
     version="7.2.4",

@@ -88,7 +88,7 @@ def test_what_is_doubtful_is_told_and_no_more() -> None:
         mongodb=replace(MONGODB, replica_set=None, offset=seconds(9)),
         queue=replace(REDIS, memory_used=0.8),
     )
-    check = a_self_check(alone, policy=SHORT, production=False, warnings=("no key",))
+    check = a_self_check(alone, policy=SHORT, production=False, warnings=("no",))
 
     assert told_by(check) == {
         "settings": "warn",
@@ -111,6 +111,17 @@ def test_what_a_process_is_about_to_mend_is_not_told() -> None:
     told: list[Check] = []
 
     start(a_self_check(bare), told.append, without={rules.INDEXES})
+
+    assert told == []
+
+
+def test_a_process_that_can_do_without_a_key_starts_without_one() -> None:
+    closed = Given(mongodb=replace(MONGODB, usable_keys=0))
+    told: list[Check] = []
+
+    with pytest.raises(StartRefusedError, match="keys: there is none"):
+        start(a_self_check(closed), told.append)
+    start(a_self_check(closed), told.append, without={rules.KEYS})
 
     assert told == []
 

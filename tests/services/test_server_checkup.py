@@ -81,6 +81,48 @@ def test_a_redis_without_persistence_gets_a_hint_and_no_warning(
     assert "`appendonly yes` helps" in found
 
 
+@pytest.mark.parametrize(
+    ("usable", "revoked", "in_settings", "production", "expected"),
+    [
+        (1, 0, False, True, "ok"),
+        (0, 0, True, True, "ok"),
+        (0, 0, False, True, "refuse"),
+        (0, 1, False, True, "refuse"),
+        (0, 0, False, False, "warn"),
+        (0, 1, False, False, "warn"),
+        (1, 1, False, False, "ok"),
+    ],
+)
+def test_production_wants_a_key_wherever_it_is(
+    usable: int, revoked: int, in_settings: bool, production: bool, expected: str
+) -> None:
+    facts = replace(MONGODB, usable_keys=usable, revoked_keys=revoked)
+
+    (check,) = server_checkup.of_keys(
+        facts, in_settings=in_settings, production=production
+    )
+
+    assert (check.name, check.result.value) == ("keys", expected)
+
+
+@pytest.mark.parametrize(("revoked", "who"), [(0, "whoever"), (1, "nobody")])
+def test_without_a_usable_key_all_or_nobody_can_call(revoked: int, who: str) -> None:
+    facts = replace(MONGODB, usable_keys=0, revoked_keys=revoked)
+
+    (check,) = server_checkup.of_keys(facts, in_settings=False, production=False)
+
+    assert who in check.found
+
+
+def test_what_a_store_that_is_away_holds_is_not_known() -> None:
+    def words(*, in_settings: bool) -> list[str]:
+        checks = server_checkup.of_keys(None, in_settings=in_settings, production=True)
+        return [check.result.value for check in checks]
+
+    assert words(in_settings=False) == []
+    assert words(in_settings=True) == ["ok"]
+
+
 def test_warnings_of_the_settings_are_passed_on() -> None:
     assert results(server_checkup.of_settings([])) == {"settings": "ok"}
     assert [c.found for c in server_checkup.of_settings(["a", "b"])] == ["a", "b"]

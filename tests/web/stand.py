@@ -1,14 +1,17 @@
 """The application over the in-memory twins, and requests to it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import falcon.testing
 
 from postroom.adapters.memory_hints import MemoryHints
+from postroom.adapters.memory_keys import MemoryKeyRing
 from postroom.adapters.memory_store import MemoryStore
+from postroom.adapters.rate_limit import LocalRateLimit
+from postroom.domain.access import TEST_PROVIDER, Rate
 from postroom.domain.errors import ClockUnsureError
 from postroom.domain.policy import Policy
 from postroom.domain.ports import EmailStore
@@ -17,14 +20,19 @@ from postroom.http.app import Services, create_app
 from postroom.http.options import Options
 from postroom.services.accept import Accept
 from postroom.services.accept_together import AcceptTogether
+from postroom.services.authenticate import Authenticate
 from postroom.services.ready import OLDEST_BEAT, Ready
 from postroom.services.show import Show
+from postroom.services.throttle import Throttle
 
 NOW = datetime(2030, 1, 31, 9, tzinfo=UTC)
 
 SANDBOX = ProviderProfile(
     name="sandbox", kind="sandbox", max_size_bytes=20_000_000, max_recipients=1000
 )
+
+
+TEST_SANDBOX = replace(SANDBOX, name=TEST_PROVIDER, only_pinned=True)
 
 
 class StillClock:
@@ -82,12 +90,15 @@ class Stand:
     """Everything around one application."""
 
     options: Options = field(default_factory=Options)
+    keys: MemoryKeyRing = field(default_factory=MemoryKeyRing)
+    key_required: bool = False
+    rate: Rate | None = None
     store: EmailStore = field(default_factory=MemoryStore)
     hints: MemoryHints = field(default_factory=MemoryHints)
     clock: StillClock = field(default_factory=StillClock)
     beats: GivenBeats = field(default_factory=GivenBeats)
     inbox: GivenInbox = field(default_factory=GivenInbox)
-    profiles: tuple[ProviderProfile, ...] = (SANDBOX,)
+    profiles: tuple[ProviderProfile, ...] = (SANDBOX, TEST_SANDBOX)
     page: Callable[[str], tuple[bytes, str]] = lambda accept: (
         f"# asked for {accept}\n".encode(),
         "text/plain; charset=utf-8",
@@ -102,6 +113,15 @@ class Stand:
             "policy": Policy(),
         }
         services = Services(
+            authenticate=Authenticate(
+                ring=self.keys,
+                clock=self.clock,
+                setting=self.options.api_key,
+                required=self.key_required,
+            ),
+            throttle=Throttle(
+                limit=LocalRateLimit(self.clock.monotonic), rate=self.rate
+            ),
             accept=Accept(store=self.store, **parts),
             accept_together=AcceptTogether(intake=cast("Any", self.store), **parts),
             show=Show(store=self.store),

@@ -65,11 +65,10 @@ def test_a_key_for_monitors_alone_locks_nothing_else() -> None:
 
 def test_the_description_asks_for_the_key_where_it_is_needed() -> None:
     monitor = {"monitor": list[str]()}
-    both = Options(api_key=digest(SENDING), metrics_key=digest(WATCHING))
+    key = {"key": ["admin"]}
     for options, ways in (
-        (Options(), []),
-        (Options(metrics_key=digest(WATCHING)), [monitor]),
-        (both, [{"key": ["read"]}, monitor]),
+        (Options(), [key]),
+        (Options(metrics_key=digest(WATCHING)), [key, monitor]),
     ):
         document = Stand(options=options).get("/openapi.json").json
 

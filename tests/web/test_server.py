@@ -283,5 +283,5 @@ def test_the_whole_application_stores_an_email_and_shows_it(
     assert shown["id"] == accepted["id"]
     assert ready["ready"] is True
     said = server.log.read_text()
-    assert "http.auth_off" in said
+    assert "whoever reaches the port can send" in said
     assert "ada@example.com" not in said

@@ -1,5 +1,7 @@
 """From the settings of the providers to the providers."""
 
+import pytest
+
 from postroom.adapters.providers.mailgun import MailgunProvider
 from postroom.adapters.providers.registry import build_providers
 from postroom.adapters.providers.resend import ResendProvider
@@ -8,6 +10,7 @@ from postroom.adapters.providers.sendgrid import SendgridProvider
 from postroom.adapters.providers.smtp import SmtpProvider
 from postroom.adapters.sandbox_inbox import MemoryInbox
 from postroom.adapters.settings import Settings
+from postroom.domain.access import TEST_PROVIDER
 from postroom.domain.outcome import Accepted
 from tests.adapters.providers.parts import PATIENCE, StoppedClock, an_email
 from tests.fake_provider import FakeProvider
@@ -35,6 +38,7 @@ def test_each_account_becomes_a_provider_in_the_order_of_preference() -> None:
         ("resend", ResendProvider),
         ("smtp", SmtpProvider),
         ("sandbox", SandboxProvider),
+        ("test-sandbox", SandboxProvider),
     ]
     assert [provider.profile.name for provider in found.values()] == list(found)
     assert found["backup"].profile.kind == "sendgrid"
@@ -86,3 +90,20 @@ def test_the_given_proxy_carries_the_calls(fake: FakeProvider) -> None:
         "http://provider.invalid/v3/mg.example.com/messages",
         "http://provider.invalid/emails",
     ]
+
+
+@pytest.mark.parametrize(("env", "kept"), [("development", 1), ("production", 0)])
+def test_what_test_keys_send_is_kept_where_there_is_a_page_for_it(
+    env: str, kept: int
+) -> None:
+    inbox = MemoryInbox()
+    settings = Settings.from_env({"POSTROOM_ENV": env})
+    providers = build_providers(settings, inbox=inbox, clock=StoppedClock())
+    provider = providers[TEST_PROVIDER]
+
+    built = provider.build(an_email(), recipients=[0])
+    outcome = provider.send(built, timeout=PATIENCE)
+
+    assert isinstance(outcome, Accepted)
+    assert provider.profile.only_pinned
+    assert len(inbox.latest(10)) == kept
