@@ -21,6 +21,7 @@ from ..domain.ports import (
     Hints,
     Provider,
 )
+from ..domain.ports_erasure import Erasure
 from ..domain.ports_retention import Retention
 from ..domain.routing import BreakerState, ProviderProfile
 from . import redis_clients
@@ -33,6 +34,7 @@ from .hints import AWAY_IN_WORKERS_S, AWAY_S, RedisHints
 from .inspection import ServerInspector
 from .mongo_archive import MongoArchive
 from .mongo_books import MongoBooks
+from .mongo_erasure import MongoErasure
 from .mongo_ledger import MongoLedger
 from .mongo_retention import MongoRetention
 from .mongo_store import Document, MongoStore, connect, database_of
@@ -63,6 +65,7 @@ class Parts:
     settings: Settings
     store: MongoStore
     retention: Retention
+    erasure: Erasure
     ledger: MongoLedger
     books: MongoBooks
     hints: Hints
@@ -123,6 +126,7 @@ def build(settings: Settings, *, patient: bool = False) -> Parts:
         settings=settings,
         store=MongoStore(database),
         retention=MongoRetention(database),
+        erasure=MongoErasure(database),
         ledger=ledger,
         books=MongoBooks(database, bound_s=AUDIT_SEARCH_S),
         hints=RedisHints(hints_client, away_s=AWAY_IN_WORKERS_S if patient else AWAY_S),
