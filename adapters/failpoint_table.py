@@ -85,6 +85,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "panel.resume",
         "panel.trip",
         "panel.view",
+        "queues.backlog",
         "queues.clear",
     ),
     "listing": ("archive.dead_page", "archive.find"),

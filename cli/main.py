@@ -21,13 +21,23 @@ from ..domain.email import Email
 from ..services import rules
 from ..services.audit import Audit
 from ..services.doctor import Doctor
+from ..services.erase import Erase
 from ..services.find import Find
 from ..services.mark_sent import MarkSent
 from ..services.providers import Providers
 from ..services.redrive import Redrive
 from ..services.replay import Replay
 from ..services.self_check import SelfCheck, start
-from . import audit, dead_letters, doctor, emails, procfile, providers, sending
+from . import (
+    audit,
+    dead_letters,
+    doctor,
+    emails,
+    erasing,
+    procfile,
+    providers,
+    sending,
+)
 from .errors import InputError, StackError
 from .exits import EPILOG, ExitCode, answering, stop
 from .operating import Operating, Session
@@ -111,6 +121,7 @@ def operating(
         find=fit(Find(store=parts.store, archive=parts.archive)),
         redrive=redrive,
         mark_sent=fit(MarkSent(**shared)),
+        erase=fit(Erase(**shared, erasure=parts.erasure, policy=settings.policy)),
         replay=fit(Replay(archive=parts.archive, redrive=redrive)),
         providers=fit(
             Providers(
@@ -198,7 +209,7 @@ def stack_run(
         stop(str(ex), ExitCode.FAILED)
 
 
-for verbs in (sending.app, emails.app, doctor.app, audit.app):
+for verbs in (sending.app, emails.app, erasing.app, doctor.app, audit.app):
     app.add_typer(verbs)
 for name, group, told in (
     ("dead-letters", dead_letters.app, "Emails that need a human."),

@@ -24,6 +24,7 @@ _COLUMNS = (
     "calls",
     "failures",
     "rate_per_s",
+    "queued",
     "parked",
 )
 
@@ -99,6 +100,7 @@ def _document(status: ProviderStatus) -> dict[str, Any]:
         "failures": status.view.failures,
         "rate_per_s": status.view.rate_per_s,
         "refuses_from": sorted(health.refuses_from),
+        "queued": status.queued,
         "parked": status.parked,
     }
 
@@ -114,5 +116,6 @@ def _row(status: ProviderStatus) -> tuple[object, ...]:
         status.view.calls,
         status.view.failures,
         f"{status.view.rate_per_s:.1f}",
+        status.queued,
         status.parked,
     )

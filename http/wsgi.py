@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from typing import Any
 
 import structlog
 from gunicorn.arbiter import Arbiter
@@ -16,7 +17,15 @@ from ..adapters.wiring import Parts, build, tell
 from ..domain.errors import StartRefusedError
 from ..services.accept import Accept
 from ..services.audit import Audit
+from ..services.cancel import Cancel
+from ..services.erase import Erase
+from ..services.explain import Explain
+from ..services.listing import Listing
+from ..services.providers import Providers
 from ..services.ready import Ready
+from ..services.redrive import Redrive
+from ..services.replay import Replay
+from ..services.reschedule import Reschedule
 from ..services.self_check import SelfCheck, start
 from ..services.show import Show
 from .app import Application, Services, create_app
@@ -74,13 +83,37 @@ def services_of(parts: Parts, *, counters: str | None = None) -> Services:
     """
     fit = parts.failpoints.fit
     audit = Audit(books=parts.books, clock=parts.clock, policy=parts.settings.policy)
+    shared: dict[str, Any] = {"store": parts.store, "clock": parts.clock}
+    hinting = shared | {"hints": parts.hints, "policy": parts.settings.policy}
+    redrive = fit(Redrive(**hinting))
     return Services(
         accept=accept_of(parts),
         show=fit(Show(store=parts.store)),
+        listing=fit(Listing(archive=parts.archive)),
+        reschedule=fit(Reschedule(**hinting)),
+        cancel=fit(Cancel(**shared)),
+        redrive=redrive,
+        erase=fit(Erase(**shared, erasure=parts.erasure, policy=parts.settings.policy)),
+        replay=fit(Replay(archive=parts.archive, redrive=redrive)),
+        providers=fit(providers_of(parts)),
+        explain=fit(
+            Explain(clock=parts.clock, board=parts.board, profiles=parts.profiles)
+        ),
         ready=fit(Ready(store=parts.store, heartbeats=parts.heartbeats)),
         inbox=parts.inbox,
         clock=parts.clock,
         metrics=MetricsPage(fit(audit), parts.breakers, folder=counters),
+    )
+
+
+def providers_of(parts: Parts) -> Providers:
+    """Return what shows the providers and gives them orders."""
+    return Providers(
+        panel=parts.board,
+        archive=parts.archive,
+        hints=parts.hints,
+        queues=parts.premises.queues,
+        names=tuple(parts.providers),
     )
 
 

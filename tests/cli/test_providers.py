@@ -37,6 +37,7 @@ def test_all_are_listed_in_order_of_preference(desk: Desk) -> None:
         "failures": 0,
         "rate_per_s": 0.0,
         "refuses_from": [],
+        "queued": 0,
         "parked": 1,
     }
     lines = desk.done("providers", "list").splitlines()

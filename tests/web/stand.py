@@ -7,16 +7,26 @@ from typing import Any
 
 import falcon.testing
 
+from postroom.adapters.memory_archive import MemoryArchive
+from postroom.adapters.memory_board import MemoryBreakerBoard
+from postroom.adapters.memory_erasure import MemoryErasure
 from postroom.adapters.memory_hints import MemoryHints
 from postroom.adapters.memory_store import MemoryStore
 from postroom.domain.errors import ClockUnsureError
 from postroom.domain.policy import Policy
-from postroom.domain.ports import EmailStore
 from postroom.domain.routing import ProviderProfile
 from postroom.http.app import Services, create_app
 from postroom.http.options import Options
 from postroom.services.accept import Accept
+from postroom.services.cancel import Cancel
+from postroom.services.erase import Erase
+from postroom.services.explain import Explain
+from postroom.services.listing import Listing
+from postroom.services.providers import Providers
 from postroom.services.ready import OLDEST_BEAT, Ready
+from postroom.services.redrive import Redrive
+from postroom.services.replay import Replay
+from postroom.services.reschedule import Reschedule
 from postroom.services.show import Show
 
 NOW = datetime(2030, 1, 31, 9, tzinfo=UTC)
@@ -76,23 +86,49 @@ class GivenInbox:
         return self.emails[:limit]
 
 
+class GivenQueues:
+    def __init__(self) -> None:
+        self.messages: dict[str, int] | None = {}
+
+    def backlog(self) -> dict[str, int] | None:
+        return self.messages
+
+    def clear(self, provider: str) -> int | None:
+        raise AssertionError(f"not over HTTP: {provider}")
+
+
 @dataclass
 class Stand:
     """Everything around one application."""
 
     options: Options = field(default_factory=Options)
-    store: EmailStore = field(default_factory=MemoryStore)
+    store: MemoryStore = field(default_factory=MemoryErasure)
     hints: MemoryHints = field(default_factory=MemoryHints)
     clock: StillClock = field(default_factory=StillClock)
     beats: GivenBeats = field(default_factory=GivenBeats)
     inbox: GivenInbox = field(default_factory=GivenInbox)
     profiles: tuple[ProviderProfile, ...] = (SANDBOX,)
+    queues: GivenQueues = field(default_factory=GivenQueues)
     page: Callable[[str], tuple[bytes, str]] = lambda accept: (
         f"# asked for {accept}\n".encode(),
         "text/plain; charset=utf-8",
     )
 
     def __post_init__(self) -> None:
+        self.board = MemoryBreakerBoard(
+            [profile.name for profile in self.profiles],
+            fail_max=5,
+            reset=timedelta(seconds=30),
+            window=timedelta(seconds=60),
+            timeout=Policy().timeout,
+            clock=self.clock,
+        )
+        archive = MemoryArchive(self.store)
+        # A test's own store may know nothing of erasing; then it is not asked to.
+        erasure: Any = self.store
+        shared: dict[str, Any] = {"store": self.store, "clock": self.clock}
+        hinting = shared | {"hints": self.hints, "policy": Policy()}
+        redrive = Redrive(**hinting)
         services = Services(
             accept=Accept(
                 store=self.store,
@@ -103,6 +139,20 @@ class Stand:
                 policy=Policy(),
             ),
             show=Show(store=self.store),
+            listing=Listing(archive=archive),
+            reschedule=Reschedule(**hinting),
+            cancel=Cancel(**shared),
+            redrive=redrive,
+            erase=Erase(**shared, erasure=erasure, policy=Policy()),
+            replay=Replay(archive=archive, redrive=redrive),
+            providers=Providers(
+                panel=self.board,
+                archive=archive,
+                hints=self.hints,
+                queues=self.queues,
+                names=[profile.name for profile in self.profiles],
+            ),
+            explain=Explain(clock=self.clock, board=self.board, profiles=self.profiles),
             ready=Ready(store=self.store, heartbeats=self.beats),
             inbox=self.inbox,
             clock=self.clock,
