@@ -93,6 +93,9 @@ PAIRS = st.sampled_from(
         ("redrive", "news"),
         ("redrive", "redrive"),
         ("redrive", "retain"),
+        ("redrive", "erase"),
+        ("erase", "news"),
+        ("erase", "retain"),
         ("replay", "redrive"),
         ("news", "news"),
         ("news", "cancel"),
@@ -153,7 +156,9 @@ class Postroom(RuleBasedStateMachine):
         self.world.do(self.jobs.a_post(**wish))
 
     @event(
-        kind=st.sampled_from(["cancel", "reschedule", "redrive", "mark", "replay"]),
+        kind=st.sampled_from(
+            ["cancel", "reschedule", "redrive", "mark", "replay", "erase"]
+        ),
         which=WHICH,
         flag=st.booleans(),
     )
