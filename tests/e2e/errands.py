@@ -18,6 +18,7 @@ from postroom.adapters.settings import Settings
 from postroom.adapters.wiring import Parts, build
 from postroom.domain.hint import SWEEP_ACTOR
 from postroom.services.cancel import Cancel
+from postroom.services.erase import Erase
 from postroom.services.reschedule import Reschedule
 
 
@@ -66,6 +67,18 @@ def reschedule(email_id: str, wait_s: str) -> None:
         parts.failpoints.fit(service)(email_id, to=to)
 
 
+def erase(email_id: str) -> None:
+    """Erase what an email said."""
+    with _parts() as parts:
+        service = Erase(
+            store=parts.store,
+            erasure=parts.erasure,
+            clock=parts.clock,
+            policy=parts.settings.policy,
+        )
+        parts.failpoints.fit(service)(email_id)
+
+
 @contextlib.contextmanager
 def _parts() -> Iterator[Parts]:
     with contextlib.closing(build(Settings.from_env(os.environ))) as parts:
@@ -78,4 +91,5 @@ ERRANDS: Mapping[str, Callable[..., None]] = {
     "watch": watch,
     "cancel": cancel,
     "reschedule": reschedule,
+    "erase": erase,
 }
