@@ -20,6 +20,12 @@ class WindowAnswer(Answer):
     failure_rate: float | None = Field(
         description="Which part of the calls; null while there are none.",
     )
+    p50_ms: int | None = Field(
+        description="What half of the calls did not exceed, to within a class.",
+    )
+    p95_ms: int | None = Field(
+        description="What 95 of 100 calls did not exceed, to within a class.",
+    )
 
 
 class ProviderAnswer(Answer):
@@ -106,6 +112,8 @@ def provider_answer(status: ProviderStatus) -> ProviderAnswer:
             calls=view.calls,
             failures=view.failures,
             failure_rate=round(view.failures / view.calls, 3) if view.calls else None,
+            p50_ms=view.p50_ms,
+            p95_ms=view.p95_ms,
         ),
         rate_per_s=view.rate_per_s,
         refuses_from=sorted(health.refuses_from),
