@@ -63,7 +63,7 @@ _FILTERS: tuple[tuple[str, str, Part], ...] = (
     (
         "tag",
         "Only with this tag: `NAME` or `NAME=VALUE`.",
-        {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,256}(=[A-Za-z0-9_-]{1,256})?$"},
+        {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,256}(=[A-Za-z0-9_-]{0,256})?$"},
     ),
     ("provider", "Only with an attempt at this provider.", _WORD),
     ("created_after", "Accepted then or later; with any other filter.", _TIME),

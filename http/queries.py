@@ -193,6 +193,8 @@ def _address(text: str) -> str:
 
 
 def _tag(text: str) -> tuple[str, str | None]:
-    """Read ``NAME``, or ``NAME=VALUE``."""
+    """Read ``NAME``, or ``NAME=VALUE``; a value may be empty."""
     name, equals, value = text.partition("=")
-    return checks.tag_part(name), checks.tag_part(value) if equals else None
+    if not equals:
+        return checks.tag_part(name), None
+    return checks.tag_part(name), value and checks.tag_part(value)

@@ -83,6 +83,7 @@ FILTERS = {
     "named-to": {"to": "Bob <bob@example.com>"},
     "tag": {"tag": "kind"},
     "tag-with-value": {"tag": "kind=x"},
+    "tag-with-an-empty-value": {"tag": "bare="},
     "provider": {"provider": "beta"},
     "after": {"created_after": "2026-11-24T12:00:01Z"},
     "before": {"created_before": "2026-11-24T11:00:00+01:00"},
@@ -96,7 +97,9 @@ def test_each_filter_finds_what_it_says_and_nothing_of_another_owner(
 ) -> None:
     fitting: dict[str, Any] = {
         "created_at": at(60) if name == "after" else at(-10),
-        "content": a_content(tags=(Tag(name="kind", value="x"),)),
+        "content": a_content(
+            tags=(Tag(name="kind", value="x"), Tag(name="bare", value=""))
+        ),
         "recipients": (a_recipient(addr_spec="bob@example.com"),),
         "attempts": (an_attempt(provider="beta"),),
     }
