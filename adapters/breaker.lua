@@ -49,7 +49,10 @@ local function load(key)
   return b
 end
 
--- The window is a ring of buckets: index:first:calls:failed:slow:both
+-- The window is a ring of buckets: index:first:calls:failed:slow:both, and after these
+-- how many calls there were of each class of latency (breaker_latency.py). A bucket of a
+-- release before has none.
+local CLASSES = 12
 
 local function bucket_index() return math.floor(now * BUCKETS / window_ms) end
 
@@ -62,7 +65,8 @@ local function read_bucket(b, slot)
 end
 
 local function counts(b)
-  local sum = {first = now, calls = 0, failed = 0, slow = 0, both = 0}
+  local sum = {first = now, calls = 0, failed = 0, slow = 0, both = 0, latencies = {}}
+  for class = 1, CLASSES do sum.latencies[class] = 0 end
   local current = bucket_index()
   for slot = 0, BUCKETS - 1 do
     local n = read_bucket(b, slot)
@@ -70,12 +74,15 @@ local function counts(b)
       sum.first = math.min(sum.first, n[2])
       sum.calls, sum.failed = sum.calls + n[3], sum.failed + n[4]
       sum.slow, sum.both = sum.slow + n[5], sum.both + n[6]
+      for class = 1, CLASSES do
+        sum.latencies[class] = sum.latencies[class] + (n[6 + class] or 0)
+      end
     end
   end
   return sum
 end
 
-local function count(b, failed, slow)
+local function count(b, failed, slow, class)
   local current = bucket_index()
   local slot = current % BUCKETS
   local n = read_bucket(b, slot)
@@ -84,7 +91,10 @@ local function count(b, failed, slow)
   if failed then n[4] = n[4] + 1 end
   if slow then n[5] = n[5] + 1 end
   if failed and slow then n[6] = n[6] + 1 end
-  put(b, {['w' .. slot] = string.format('%.0f:%.0f:%d:%d:%d:%d', unpack(n))})
+  for each = 7, 6 + CLASSES do n[each] = n[each] or 0 end
+  n[7 + class] = n[7 + class] + 1
+  for each, number in ipairs(n) do n[each] = string.format('%.0f', number) end
+  put(b, {['w' .. slot] = table.concat(n, ':')})
 end
 
 local function is_sick(c)
@@ -134,7 +144,7 @@ local function facts(b)
     pause_ms = math.max(b.resume - now, 0), drained = b.drained == 1,
     calls = c.calls, failures = c.failed + c.slow - c.both,
     rate_per_s = rate_per_s(b, c), at_us = string.format('%.0f', now_us),
-  }
+  }, c
 end
 
 local function answer(b, verdict)

@@ -16,6 +16,7 @@ from ..domain.errors import ClockUnsureError
 from ..domain.policy import LONGEST_OFFER_WAIT, LONGEST_RETRY_AFTER
 from ..domain.ports import BreakerView, Clock, Denied
 from ..domain.routing import BreakerState, Health
+from .breaker_latency import percentile_ms
 
 #: A probe holds its lease for the provider's timeout and this: longer than any call.
 PROBE_MARGIN = timedelta(seconds=10)
@@ -103,6 +104,8 @@ class Facts:
         wait_ms: While not closed: until the next probe; below 0 when overdue.
         pause_ms: Until the provider's own pause ends; 0 for none.
         at_us: The storage's clock, only good for telling which of two is newer.
+        latencies: How many calls of the window there were of each class of latency.
+            Only a peek reads them.
         refuses: From domains that the provider refused lately, each with what is left
             of that memory in ms. Only a peek reads them.
     """
@@ -116,6 +119,7 @@ class Facts:
     failures: int = 0
     rate_per_s: float = 0.0
     at_us: int = 0
+    latencies: tuple[int, ...] = ()
     refuses: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -193,6 +197,8 @@ def view_of(facts: Facts, now: datetime) -> BreakerView:
         calls=facts.calls,
         failures=facts.failures,
         rate_per_s=facts.rate_per_s,
+        p50_ms=percentile_ms(facts.latencies, 0.5),
+        p95_ms=percentile_ms(facts.latencies, 0.95),
     )
 
 

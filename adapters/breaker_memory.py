@@ -24,6 +24,7 @@ from .breaker_facts import (
     Verdict,
     aged,
 )
+from .breaker_latency import class_of
 from .breaker_window import Window
 from .breakers import LeasedStorage
 
@@ -213,7 +214,8 @@ class LeasedMemoryStorage(LeasedStorage):
         counts = report.success is not None
         if counts:
             slow = report.latency > self.rules.slow
-            window.count(now, failed=not report.success, slow=slow)
+            failed, latency_class = not report.success, class_of(report.latency)
+            window.count(now, failed=failed, slow=slow, latency_class=latency_class)
         if report.trip or (counts and window.counts(now).is_sick(self.rules.fail_max)):
             self._open(now_us, failed_probes=0)
 
@@ -251,6 +253,7 @@ class LeasedMemoryStorage(LeasedStorage):
             failures=counts.failures,
             rate_per_s=round(b.rate if keeps_rate else counts.rate_per_s(now), 3),
             at_us=now_us,
+            latencies=counts.latencies,
             refuses={
                 domain: end - now for domain, end in b.refuses.items() if end > now
             },

@@ -28,6 +28,7 @@ from .breaker_facts import (
     Rules,
     Verdict,
 )
+from .breaker_latency import class_of
 from .breakers import LeasedStorage
 
 #: How old what this process knows may be for a call to pass without a trip, in s.
@@ -167,8 +168,15 @@ class LeasedRedisStorage(LeasedStorage):
         """Take the result of a call that was admitted."""
         success = {True: "1", False: "0", None: ""}[report.success]
         slow = report.latency > self.rules.slow
-        words = (permit.token, permit.epoch, success, int(report.trip), int(slow))
-        return self._ask(self._scripts.report, *words)[1]
+        return self._ask(
+            self._scripts.report,
+            permit.token,
+            permit.epoch,
+            success,
+            int(report.trip),
+            int(slow),
+            class_of(report.latency),
+        )[1]
 
     def elect(self, email_id: str) -> bool:
         """Return whether this email is the next probe."""
@@ -255,6 +263,7 @@ def facts_of(reply: Mapping[str, Any]) -> Facts:
         failures=int(reply["failures"]),
         rate_per_s=round(float(reply["rate_per_s"]), 3),
         at_us=int(reply["at_us"]),
+        latencies=tuple(int(number) for number in reply.get("latencies", ())),
         refuses={
             domain: int(left_ms) for domain, left_ms in reply.get("refuses", {}).items()
         },

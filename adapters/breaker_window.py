@@ -6,7 +6,9 @@ the two.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .breaker_latency import CLASSES
 
 #: So many buckets make a window: it reaches back between 5/6 and the whole of its
 #: length, and a call costs one small write instead of an entry in a log of calls.
@@ -20,6 +22,7 @@ class Counts:
     Attributes:
         first_ms: When the earliest of them was counted.
         both: Calls that failed and were slow, so that they are not counted twice.
+        latencies: How many there were of each class of latency.
     """
 
     first_ms: int
@@ -27,6 +30,7 @@ class Counts:
     failed: int = 0
     slow: int = 0
     both: int = 0
+    latencies: tuple[int, ...] = (0,) * CLASSES
 
     @property
     def failures(self) -> int:
@@ -58,6 +62,7 @@ class _Bucket:
     failed: int = 0
     slow: int = 0
     both: int = 0
+    latencies: list[int] = field(default_factory=lambda: [0] * CLASSES)
 
 
 class Window:
@@ -67,7 +72,9 @@ class Window:
         self._length_ms = length_ms
         self._ring: dict[int, _Bucket] = {}
 
-    def count(self, now_ms: int, *, failed: bool, slow: bool) -> None:
+    def count(
+        self, now_ms: int, *, failed: bool, slow: bool, latency_class: int = 0
+    ) -> None:
         """Add one call."""
         index = self._index(now_ms)
         bucket = self._ring.get(index % BUCKETS)
@@ -77,6 +84,7 @@ class Window:
         bucket.failed += failed
         bucket.slow += slow
         bucket.both += failed and slow
+        bucket.latencies[latency_class] += 1
 
     def counts(self, now_ms: int) -> Counts:
         """Sum the calls up that are not older than the window."""
@@ -92,6 +100,10 @@ class Window:
             failed=sum(bucket.failed for bucket in live),
             slow=sum(bucket.slow for bucket in live),
             both=sum(bucket.both for bucket in live),
+            latencies=tuple(
+                sum(bucket.latencies[each] for bucket in live)
+                for each in range(CLASSES)
+            ),
         )
 
     def clear(self) -> None:

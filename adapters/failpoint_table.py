@@ -89,8 +89,12 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "panel.resume",
         "panel.trip",
         "panel.view",
+        "queues.backlog",
         "queues.clear",
     ),
+    "listing": ("archive.dead_page", "archive.find"),
+    "erase": ("erasure.addressed_to", "erasure.erase_whole", "store.load"),
+    "explain": ("board.health",),
     "find": ("archive.dead_letters", "archive.find", "store.load"),
     "doctor": (
         "archive.counts",

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ..domain.archive import Counts, DeadLetters, Found, Page, Query
 from ..domain.email import Email
+from ..domain.retention import without_bodies
 from .memory_store import MemoryStore
 
 
@@ -18,20 +19,7 @@ class MemoryArchive:
 
     def find(self, query: Query, page: Page) -> Found:
         """Return the emails that fit, newest first."""
-        fitting = sorted(
-            (email for email in self._all() if query.admits(email)),
-            key=lambda email: email.email_id,
-            reverse=True,
-        )
-        if page.after is not None:
-            fitting = [e for e in fitting if e.email_id < page.after]
-        if page.before is not None:
-            fitting = [e for e in fitting if e.email_id > page.before]
-        shown = fitting[-page.limit :] if page.before else fitting[: page.limit]
-        return Found(
-            emails=tuple(replace(email, content=None) for email in shown),
-            has_more=len(fitting) > page.limit,
-        )
+        return self._page(query, page)
 
     def counts(self) -> Counts:
         """Count all emails."""
@@ -55,9 +43,13 @@ class MemoryArchive:
             reverse=not oldest_first,
         )
         return Found(
-            emails=tuple(replace(email, content=None) for email in fitting[:limit]),
+            emails=tuple(_listed(email) for email in fitting[:limit]),
             has_more=len(fitting) > limit,
         )
+
+    def dead_page(self, query: DeadLetters, page: Page) -> Found:
+        """Return a page of the dead letters that fit, newest email first."""
+        return self._page(query, page)
 
     def dead_count(self, query: DeadLetters) -> int:
         """Count the dead letters that fit."""
@@ -67,5 +59,25 @@ class MemoryArchive:
         """Count the emails that are parked for a provider."""
         return sum(provider in email.parked_for for email in self._all())
 
+    def _page(self, query: Query | DeadLetters, page: Page) -> Found:
+        fitting = sorted(
+            (email for email in self._all() if query.admits(email)),
+            key=lambda email: email.email_id,
+            reverse=True,
+        )
+        if page.after is not None:
+            fitting = [e for e in fitting if e.email_id < page.after]
+        if page.before is not None:
+            fitting = [e for e in fitting if e.email_id > page.before]
+        shown = fitting[-page.limit :] if page.before else fitting[: page.limit]
+        return Found(
+            emails=tuple(_listed(email) for email in shown),
+            has_more=len(fitting) > page.limit,
+        )
+
     def _all(self) -> list[Email]:
         return self._store.all()
+
+
+def _listed(email: Email) -> Email:
+    return replace(email, content=email.content and without_bodies(email.content))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -77,6 +77,7 @@ CONTENT_FIELDS = (
     "tags",
     "metadata",
     "attachments",
+    "labels",
 )
 
 #: The parts of the content that may be large, and then live in a payload.
@@ -104,7 +105,30 @@ def to_document(email: Email) -> dict[str, Any]:
             document[name] = value
     if email.content is not None:
         document |= _content(email.content)
+        document["labels"] = list(dict.fromkeys(_labels(email, email.content)))
     return document
+
+
+def recipient_label(addr_spec: str) -> str:
+    """Return what an email is found by that went to an address, of any kind.
+
+    Labels are written with the email and never after: one index over all of them
+    finds an email by its recipients and by its tags.
+    """
+    return f"to:{addr_spec.lower()}"
+
+
+def tag_label(name: str, value: str | None = None) -> str:
+    """Return what an email is found by that has a tag, or a tag that says this."""
+    return f"tag:{name}" if value is None else f"tag:{name}={value}"
+
+
+def _labels(email: Email, content: Content) -> Iterator[str]:
+    for recipient in email.recipients:
+        yield recipient_label(recipient.addr_spec)
+    for tag in content.tags:
+        yield tag_label(tag.name)
+        yield tag_label(tag.name, tag.value)
 
 
 def from_document(document: Mapping[str, Any]) -> Email:

@@ -72,6 +72,11 @@ INDEXES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
         "final": (("final_at", 1),),
         "expires": (("expires_at", 1),),
         "untimed": (("created_at", 1),),
+        "owned": (("owner", 1), ("_id", 1)),
+        "owned_state": (("owner", 1), ("state", 1), ("_id", 1)),
+        "owned_label": (("owner", 1), ("labels", 1), ("_id", 1)),
+        "owned_attempts": (("owner", 1), ("attempts.provider", 1), ("_id", 1)),
+        "owned_dead": (("owner", 1), ("_id", 1)),
     },
     "payloads": {"age": (("at", 1), ("_id", 1))},
     "ledger": {"hour": (("hour", 1),)},
@@ -82,6 +87,15 @@ INDEXES: Mapping[str, Mapping[str, tuple[tuple[str, int], ...]]] = {
 #: Emails that nothing will look at by itself: held ones, and those that are astray. All
 #: others have one of these times, so this index costs none of them a write.
 UNTIMED: Mapping[str, None] = {"due_at": None, "final_at": None, "erased_at": None}
+
+#: Emails with an attempt: a new one costs their index nothing. A query must say this.
+ATTEMPTED: Mapping[str, Any] = {"attempts.0": {"$exists": True}}
+
+_PARTIAL: Mapping[str, Mapping[str, Any]] = {
+    "untimed": UNTIMED,
+    "owned_attempts": ATTEMPTED,
+    "owned_dead": {"dead_at": {"$exists": True}},
+}
 
 #: Pause between two tries while the store is away, in seconds.
 PAUSE_S = 0.2
@@ -346,12 +360,12 @@ def readable(documents: Iterable[Document]) -> Iterator[Email]:
 
 def _options(collection: str, index: str) -> dict[str, Any]:
     """Return what keeps an index small."""
-    if index == "untimed":
-        return {"partialFilterExpression": UNTIMED}
+    if index in _PARTIAL:
+        return {"partialFilterExpression": _PARTIAL[index]}
     if collection == "api_keys":
         return {"unique": True}
-    # An email lacks the field of an index that is not for it.
-    return {"sparse": collection == "emails"}
+    # An email lacks the field of an index that is not for it; an owner it has always.
+    return {"sparse": collection == "emails" and not index.startswith("owned")}
 
 
 def is_refusal(ex: PyMongoError) -> bool:

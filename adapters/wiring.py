@@ -23,6 +23,7 @@ from ..domain.ports import (
     Provider,
 )
 from ..domain.ports_access import RateLimit
+from ..domain.ports_erasure import Erasure
 from ..domain.ports_intake import Intake
 from ..domain.ports_retention import Retention
 from ..domain.routing import BreakerState, ProviderProfile
@@ -36,6 +37,7 @@ from .hints import AWAY_IN_WORKERS_S, AWAY_S, RedisHints
 from .inspection import ServerInspector
 from .mongo_archive import MongoArchive
 from .mongo_books import MongoBooks
+from .mongo_erasure import MongoErasure
 from .mongo_intake import MongoIntake
 from .mongo_keys import MongoKeyRing
 from .mongo_ledger import MongoLedger
@@ -72,6 +74,7 @@ class Parts:
     store: MongoStore
     intake: Intake
     retention: Retention
+    erasure: Erasure
     ledger: MongoLedger
     books: MongoBooks
     hints: Hints
@@ -143,6 +146,7 @@ def build(settings: Settings, *, patient: bool = False) -> Parts:
         store=MongoStore(database),
         intake=MongoIntake(database, around=failpoints.around),
         retention=MongoRetention(database),
+        erasure=MongoErasure(database),
         ledger=ledger,
         books=MongoBooks(database, bound_s=AUDIT_SEARCH_S),
         hints=RedisHints(hints_client, away_s=AWAY_IN_WORKERS_S if patient else AWAY_S),

@@ -22,6 +22,7 @@ from ..domain.email import Email
 from ..services import rules
 from ..services.audit import Audit
 from ..services.doctor import Doctor
+from ..services.erase import Erase
 from ..services.find import Find
 from ..services.keys import CreateKey, ListKeys, RevokeKey
 from ..services.mark_sent import MarkSent
@@ -34,6 +35,7 @@ from . import (
     dead_letters,
     doctor,
     emails,
+    erasing,
     keys,
     procfile,
     providers,
@@ -124,6 +126,7 @@ def operating(
         find=fit(Find(store=parts.store, archive=parts.archive)),
         redrive=redrive,
         mark_sent=fit(MarkSent(**shared)),
+        erase=fit(Erase(**shared, erasure=parts.erasure, policy=settings.policy)),
         replay=fit(Replay(archive=parts.archive, redrive=redrive)),
         providers=fit(
             Providers(
@@ -216,7 +219,7 @@ def stack_run(
         stop(str(ex), ExitCode.FAILED)
 
 
-for verbs in (sending.app, emails.app, doctor.app, audit.app):
+for verbs in (sending.app, emails.app, erasing.app, doctor.app, audit.app):
     app.add_typer(verbs)
 for name, group, told in (
     ("dead-letters", dead_letters.app, "Emails that need a human."),

@@ -12,6 +12,7 @@ from ..domain.email import Email
 from ..domain.ports import Clock
 from ..services.audit import Audit
 from ..services.doctor import Doctor
+from ..services.erase import Erase
 from ..services.find import Find
 from ..services.keys import CreateKey, ListKeys, RevokeKey
 from ..services.mark_sent import MarkSent
@@ -39,6 +40,7 @@ class Operating:
     find: Find
     redrive: Redrive
     mark_sent: MarkSent
+    erase: Erase
     replay: Replay
     providers: Providers
     doctor: Doctor

@@ -24,6 +24,9 @@ _COLUMNS = (
     "calls",
     "failures",
     "rate_per_s",
+    "p50_ms",
+    "p95_ms",
+    "queued",
     "parked",
 )
 
@@ -98,7 +101,10 @@ def _document(status: ProviderStatus) -> dict[str, Any]:
         "calls": status.view.calls,
         "failures": status.view.failures,
         "rate_per_s": status.view.rate_per_s,
+        "p50_ms": status.view.p50_ms,
+        "p95_ms": status.view.p95_ms,
         "refuses_from": sorted(health.refuses_from),
+        "queued": status.queued,
         "parked": status.parked,
     }
 
@@ -114,5 +120,8 @@ def _row(status: ProviderStatus) -> tuple[object, ...]:
         status.view.calls,
         status.view.failures,
         f"{status.view.rate_per_s:.1f}",
+        status.view.p50_ms,
+        status.view.p95_ms,
+        status.queued,
         status.parked,
     )

@@ -17,6 +17,10 @@ from .errors import InvalidValueError
 #: Most emails of one page.
 LARGEST_PAGE = 100
 
+#: The filters of one owner's list, of which a query has one at most: each has an index
+#: whose order is that of the list, and two would need one for each pair.
+ONE_AT_A_TIME = ("state", "to", "tag", "attempted")
+
 _EMAIL_ID = re.compile(r"[0-9a-f]{24}")
 
 
@@ -35,18 +39,22 @@ class Query:
     """Which emails to look for: those that fit everything that is given.
 
     Attributes:
+        owner: Whose emails; ``None`` for an operator, who sees those of all.
         to: The ``addr_spec`` of a recipient of any kind, in upper or lower case.
         tag: The name of a tag.
         tag_value: What that tag says; ``None`` for anything.
+        attempted: It had an attempt at this provider.
         provider: It had an attempt there, is pinned to it, or is parked for it.
         created_after: Accepted then or later.
         created_before: Accepted earlier than that.
     """
 
+    owner: str | None = None
     state: State | None = None
     to: str | None = None
     tag: str | None = None
     tag_value: str | None = None
+    attempted: str | None = None
     provider: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
@@ -54,11 +62,12 @@ class Query:
     def admits(self, email: Email) -> bool:
         """Return whether an email, with its content, fits."""
         return (
-            (self.state is None or email.state is self.state)
+            (self.owner is None or email.owner == self.owner)
+            and (self.state is None or email.state is self.state)
             and self._fits_time(email)
             and self._fits_recipient(email)
             and self._fits_tag(email)
-            and (self.provider is None or self.provider in _providers(email))
+            and self._fits_provider(email)
         )
 
     def _fits_time(self, email: Email) -> bool:
@@ -79,17 +88,24 @@ class Query:
             tag.name == self.tag and self.tag_value in {None, tag.value} for tag in tags
         )
 
+    def _fits_provider(self, email: Email) -> bool:
+        return (self.attempted is None or self.attempted in _attempted(email)) and (
+            self.provider is None or self.provider in _providers(email)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetters:
     """Which dead letters to look for: those that fit everything that is given.
 
     Attributes:
+        owner: Whose; ``None`` for an operator, who sees those of all.
         reason: The email's, or the code of a refused recipient.
         provider: As in ``Query``.
         since: A dead letter since then or later.
     """
 
+    owner: str | None = None
     reason: str | None = None
     provider: str | None = None
     since: datetime | None = None
@@ -98,6 +114,7 @@ class DeadLetters:
         """Return whether an email is such a dead letter."""
         return (
             email.dead_at is not None
+            and (self.owner is None or email.owner == self.owner)
             and (self.since is None or email.dead_at >= self.since)
             and (self.reason is None or self.reason in _reasons(email))
             and (self.provider is None or self.provider in _providers(email))
@@ -110,8 +127,11 @@ def _reasons(email: Email) -> set[str | None]:
 
 
 def _providers(email: Email) -> set[str | None]:
-    attempted = (attempt.provider for attempt in email.attempts)
-    return {email.provider, *email.parked_for, *attempted}
+    return {email.provider, *email.parked_for, *_attempted(email)}
+
+
+def _attempted(email: Email) -> set[str]:
+    return {attempt.provider for attempt in email.attempts}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +170,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One page of emails, without their content.
+    """One page of emails, without bodies and attachments.
 
     Attributes:
         has_more: Whether more of them lie in the direction of the page.
@@ -182,7 +202,11 @@ class Archive(Protocol):
     """
 
     def find(self, query: Query, page: Page) -> Found:
-        """Return the emails that fit, newest first: by id, which is made in order."""
+        """Return the emails that fit, newest first: by id, which is made in order.
+
+        One owner's are found by an index, whatever one of the filters is given, with
+        or without times. Any other query passes over what does not fit.
+        """
         ...
 
     def counts(self) -> Counts:
@@ -203,6 +227,10 @@ class Archive(Protocol):
             limit: How many at most, 1 or more.
             oldest_first: Else the latest come first.
         """
+        ...
+
+    def dead_page(self, query: DeadLetters, page: Page) -> Found:
+        """Return a page of the dead letters that fit, newest email first: by id."""
         ...
 
     def dead_count(self, query: DeadLetters) -> int:

@@ -237,12 +237,17 @@ class BreakerView:
         calls: Calls counted in the current window.
         failures: How many of these failed or were slow.
         rate_per_s: Calls a second, lately, or before the breaker opened.
+        p50_ms: What half of the calls of the window did not exceed; ``None`` if there
+            were none.
+        p95_ms: What 95 of 100 of them did not exceed.
     """
 
     health: Health
     calls: int = 0
     failures: int = 0
     rate_per_s: float = 0.0
+    p50_ms: int | None = None
+    p95_ms: int | None = None
 
 
 class BreakerBoard(Protocol):

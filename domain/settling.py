@@ -29,6 +29,7 @@ from .email import (
     Email,
     State,
 )
+from .erasure import is_erased_whole
 from .keys import repeatable
 from .outcome import (
     Accepted,
@@ -343,7 +344,7 @@ def _ended(
                 kind=outcome.kind,
                 certain=outcome.certain,
                 code=outcome.code,
-                detail=outcome.detail or None,
+                detail=_words(email, outcome.detail),
                 retry_at=now + at_least(delay, outcome.retry_after),
             )
         case NotSent():
@@ -351,7 +352,7 @@ def _ended(
                 ended,
                 outcome=OutcomeWord.NOT_SENT,
                 code=TOO_LATE if outcome.late else outcome.cause,
-                detail=outcome.detail or None,
+                detail=_words(email, outcome.detail),
                 retry_at=now + delay,
             )
         case Unknown():
@@ -359,10 +360,15 @@ def _ended(
                 ended,
                 outcome=OutcomeWord.UNKNOWN,
                 code=outcome.cause,
-                detail=outcome.detail or None,
+                detail=_words(email, outcome.detail),
             )
         case _:
             assert_never(outcome)
+
+
+def _words(email: Email, detail: str) -> str | None:
+    """Return a provider's words; not once names are erased, for they may hold one."""
+    return None if is_erased_whole(email) else detail or None
 
 
 def _is_unknown(attempt: Attempt) -> bool:

@@ -25,7 +25,7 @@ from ..domain.email import (
     State,
     WaitingFor,
 )
-from ..domain.idempotency import Receipt
+from ..domain.history import Event, EventKind, history
 from ..domain.outcome import OutcomeWord, RefusalKind
 from .resend_words import last_event
 
@@ -39,7 +39,9 @@ def _iso(instant: datetime) -> str:
 Instant = Annotated[datetime, PlainSerializer(_iso, return_type=str)]
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """Any answer."""
+
     model_config = ConfigDict(serialize_by_alias=True)
 
     def to_json(self) -> bytes:
@@ -47,13 +49,13 @@ class _Answer(BaseModel):
         return self.model_dump_json().encode()
 
 
-class IdAnswer(_Answer):
+class IdAnswer(Answer):
     """The id once more, where the older service had it."""
 
     id: str
 
 
-class AcceptedAnswer(_Answer):
+class AcceptedAnswer(Answer):
     """An email was accepted: it is stored and will be sent."""
 
     object: Literal["email"] = "email"
@@ -63,35 +65,14 @@ class AcceptedAnswer(_Answer):
     data: IdAnswer
 
 
-class UnfitAnswer(_Answer):
-    """An item of a batch that was not accepted."""
-
-    index: int
-    message: str
-
-
-class BatchAnswer(_Answer):
-    """A batch was accepted: all of it if strict, else what is not in `errors`."""
-
-    data: list[IdAnswer]
-    errors: list[UnfitAnswer] | None = Field(
-        None,
-        description="With `x-batch-validation: permissive` only.",
-    )
-
-    def to_json(self) -> bytes:
-        """Return what goes over the wire; a strict batch has no errors."""
-        return self.model_dump_json(exclude_none=True).encode()
-
-
-class TagAnswer(_Answer):
+class TagAnswer(Answer):
     """A label of the client's."""
 
     name: str
     value: str
 
 
-class AttachmentAnswer(_Answer):
+class AttachmentAnswer(Answer):
     """A file, without its content."""
 
     filename: str
@@ -100,16 +81,16 @@ class AttachmentAnswer(_Answer):
     size: int
 
 
-class RecipientAnswer(_Answer):
+class RecipientAnswer(Answer):
     """One addressee and what became of the email there."""
 
     kind: RecipientKind
-    address: str
+    address: str | None = Field(description="Null once the email is erased.")
     state: RecipientState
     code: str | None
 
 
-class AttemptAnswer(_Answer):
+class AttemptAnswer(Answer):
     """One call to one provider."""
 
     no: int
@@ -127,7 +108,7 @@ class AttemptAnswer(_Answer):
     key: str | None
 
 
-class DuplicateAnswer(_Answer):
+class DuplicateAnswer(Answer):
     """An attempt that may be, or is known to be, a copy of earlier ones."""
 
     attempt: int
@@ -135,7 +116,17 @@ class DuplicateAnswer(_Answer):
     at: Instant
 
 
-class EmailAnswer(_Answer):
+class EventAnswer(Answer):
+    """Something that happened to an email."""
+
+    type: EventKind
+    at: Instant
+    attempt: int | None
+    provider: str | None
+    code: str | None
+
+
+class EmailAnswer(Answer):
     """An email and all that happened to it."""
 
     object: Literal["email"] = "email"
@@ -177,30 +168,36 @@ class EmailAnswer(_Answer):
     due_at: Instant | None
     sent_at: Instant | None
     erased_at: Instant | None = Field(
-        description="When `html`, `text` and `attachments` were erased, for good.",
+        description=(
+            "When `html`, `text` and `attachments` were erased, for good; on demand "
+            "also the recipients, and all that it said but for its sender."
+        ),
     )
     recipients: list[RecipientAnswer]
     attempts: list[AttemptAnswer]
+    events: list[EventAnswer] = Field(
+        description="What happened to it, in order, as far as its record tells.",
+    )
     possible_duplicate: bool
     possible_duplicates: list[DuplicateAnswer]
     confirmed_duplicates: list[DuplicateAnswer]
 
 
-class HealthAnswer(_Answer):
+class HealthAnswer(Answer):
     """Who answers."""
 
     name: str = "postroom"
     version: str
 
 
-class ReadyAnswer(_Answer):
+class ReadyAnswer(Answer):
     """Whether mail is accepted, and what would hold it up after that."""
 
     ready: bool
     degraded: list[str]
 
 
-class FaultAnswer(_Answer):
+class FaultAnswer(Answer):
     """One thing that is wrong with a request."""
 
     field: str
@@ -208,7 +205,7 @@ class FaultAnswer(_Answer):
     message: str
 
 
-class ErrorAnswer(_Answer):
+class ErrorAnswer(Answer):
     """Any error: what Resend's SDKs read, and an RFC 9457 problem."""
 
     status_code: int = Field(serialization_alias="statusCode")
@@ -240,44 +237,24 @@ def accepted_answer(email: Email) -> AcceptedAnswer:
     )
 
 
-def receipt_answer(receipt: Receipt) -> AcceptedAnswer:
-    """Return the answer to a POST with a key: the first time, and each time after."""
-    (taken,) = receipt.emails
-    return AcceptedAnswer(
-        id=taken.email_id,
-        state=taken.state,
-        created_at=receipt.at,
-        data=IdAnswer(id=taken.email_id),
-    )
-
-
-def batch_answer(receipt: Receipt, *, is_strict: bool) -> BatchAnswer:
-    """Return the answer to a batch."""
-    errors = [UnfitAnswer(index=u.index, message=u.message) for u in receipt.unfit]
-    return BatchAnswer(
-        data=[IdAnswer(id=each) for each in receipt.email_ids],
-        errors=None if is_strict else errors,
-    )
-
-
 def email_answer(email: Email) -> EmailAnswer:
     """Return the answer to a GET."""
     content = email.content
     return EmailAnswer(
         id=email.email_id,
         sender=format_address(content.sender) if content else None,
-        to=_addresses(email, RecipientKind.TO),
-        cc=_addresses(email, RecipientKind.CC),
-        bcc=_addresses(email, RecipientKind.BCC),
+        to=addresses(email, RecipientKind.TO),
+        cc=addresses(email, RecipientKind.CC),
+        bcc=addresses(email, RecipientKind.BCC),
         reply_to=[format_address(one) for one in content.reply_to] if content else [],
-        subject=content.subject if content else None,
+        subject=(content.subject or None) if content else None,
         html=content.html if content else None,
         text=content.text if content else None,
         created_at=email.created_at,
         scheduled_at=email.scheduled_at,
         last_event=last_event(email),
         message_id=_message_id(email),
-        tags=_tags(email),
+        tags=tags(email),
         headers=dict(content.headers) if content else {},
         attachments=_attachments(email),
         metadata=dict(content.metadata) if content else {},
@@ -297,6 +274,7 @@ def email_answer(email: Email) -> EmailAnswer:
         erased_at=email.erased_at,
         recipients=_recipients(email),
         attempts=[_attempt(email, attempt) for attempt in email.attempts],
+        events=[_event(event) for event in history(email)],
         possible_duplicate=bool(email.possible_duplicates),
         possible_duplicates=_duplicates(email, email.possible_duplicates),
         confirmed_duplicates=_duplicates(email, email.confirmed_duplicates),
@@ -308,19 +286,21 @@ def _message_id(email: Email) -> str | None:
     return next((name for name in reversed(names) if name), None)
 
 
-def _addresses(email: Email, kind: RecipientKind) -> list[str]:
+def addresses(email: Email, kind: RecipientKind) -> list[str]:
+    """Return whom an email goes to in this way; nobody once it is erased."""
     return [
         format_address(
             Address(addr_spec=one.addr_spec, display_name=one.display_name),
         )
         for one in email.recipients
-        if one.kind is kind
+        if one.kind is kind and one.addr_spec
     ]
 
 
-def _tags(email: Email) -> list[TagAnswer]:
-    tags = email.content.tags if email.content else ()
-    return [TagAnswer(name=tag.name, value=tag.value) for tag in tags]
+def tags(email: Email) -> list[TagAnswer]:
+    """Return an email's labels."""
+    given = email.content.tags if email.content else ()
+    return [TagAnswer(name=tag.name, value=tag.value) for tag in given]
 
 
 def _attachments(email: Email) -> list[AttachmentAnswer]:
@@ -340,7 +320,7 @@ def _recipients(email: Email) -> list[RecipientAnswer]:
     return [
         RecipientAnswer(
             kind=one.kind,
-            address=one.addr_spec,
+            address=one.addr_spec or None,
             state=one.state,
             code=one.code,
         )
@@ -352,7 +332,7 @@ def _attempt(email: Email, attempt: Attempt) -> AttemptAnswer:
     return AttemptAnswer(
         no=attempt.no,
         provider=attempt.provider,
-        recipients=[email.recipients[n].addr_spec for n in attempt.recipients],
+        recipients=_reached(email, attempt),
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,
         outcome=attempt.outcome,
@@ -363,6 +343,21 @@ def _attempt(email: Email, attempt: Attempt) -> AttemptAnswer:
         provider_message_id=attempt.provider_message_id,
         latency_ms=attempt.latency_ms,
         key=attempt.key,
+    )
+
+
+def _reached(email: Email, attempt: Attempt) -> list[str]:
+    found = (email.recipients[n].addr_spec for n in attempt.recipients)
+    return [addr_spec for addr_spec in found if addr_spec]
+
+
+def _event(event: Event) -> EventAnswer:
+    return EventAnswer(
+        type=event.kind,
+        at=event.at,
+        attempt=event.attempt,
+        provider=event.provider,
+        code=event.code,
     )
 
 

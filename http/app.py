@@ -12,19 +12,31 @@ from ..domain.ports import Clock
 from ..services.accept import Accept
 from ..services.accept_together import AcceptTogether
 from ..services.authenticate import Authenticate
+from ..services.cancel import Cancel
+from ..services.erase import Erase
+from ..services.explain import Explain
+from ..services.listing import Listing
+from ..services.providers import Providers
 from ..services.ready import Ready
+from ..services.redrive import Redrive
+from ..services.replay import Replay
+from ..services.reschedule import Reschedule
 from ..services.show import Show
 from ..services.throttle import Throttle
 from . import errors
 from .auth import Auth
 from .batch import BatchCollection
+from .dead_letters import DeadLetterCollection, DeadLetterReplay
 from .docs import Asset, Description, Page, ToDocs
+from .email_orders import EmailCancel, EmailRetry
 from .emails import EmailCollection, EmailItem
+from .explain import RoutingExplanation
 from .health import Health, Readiness
 from .metrics import Metrics, MetricsPage
 from .middleware import Compression, Cors, RequestLog, SecurityHeaders, Stopping
 from .openapi import document
 from .options import Options
+from .providers import ProviderCollection, ProviderOrder
 from .sandbox import Inbox, SandboxPage
 
 Application = falcon.App[falcon.Request, falcon.Response]
@@ -44,6 +56,14 @@ class Services:
     accept: Accept
     accept_together: AcceptTogether
     show: Show
+    listing: Listing
+    reschedule: Reschedule
+    cancel: Cancel
+    redrive: Redrive
+    erase: Erase
+    replay: Replay
+    providers: Providers
+    explain: Explain
     ready: Ready
     inbox: Inbox | None
     clock: Clock
@@ -74,14 +94,24 @@ def _middleware(services: Services, options: Options) -> Iterator[Any]:
 
 
 def _routes(services: Services, options: Options) -> Iterator[tuple[str, object]]:
-    emails = EmailCollection(services.accept, services.accept_together, options)
+    emails = EmailCollection(
+        services.accept, services.accept_together, services.listing, options
+    )
     batch = BatchCollection(services.accept_together, options)
-    email = EmailItem(services.show)
+    email = EmailItem(services.show, services.reschedule, services.erase, options)
     # The older service had the singular.
     for path in ("/api/emails", "/api/email"):
         yield path, emails
         yield f"{path}/batch", batch
         yield f"{path}/{{email_id}}", email
+    one = "/api/emails/{email_id}"
+    yield f"{one}/cancel", EmailCancel(services.cancel, options)
+    yield f"{one}/retry", EmailRetry(services.redrive, options)
+
+    yield "/api/dead-letters", DeadLetterCollection(services.listing)
+    yield "/api/dead-letters/replay", DeadLetterReplay(services.replay, options)
+    yield "/api/routing/explain", RoutingExplanation(services.explain, options)
+    yield from _provider_routes(services.providers, options)
 
     yield "/health", Health()
     yield "/ready", Readiness(services.ready)
@@ -99,3 +129,17 @@ def _routes(services: Services, options: Options) -> Iterator[tuple[str, object]
 
     if options.development and services.inbox is not None:
         yield "/sandbox", SandboxPage(services.inbox)
+
+
+def _provider_routes(
+    providers: Providers, options: Options
+) -> Iterator[tuple[str, object]]:
+    yield "/api/providers", ProviderCollection(providers)
+    orders = {
+        "trip": providers.trip,
+        "reset": providers.reset,
+        "drain": providers.drain,
+        "resume": providers.resume,
+    }
+    for verb, order in orders.items():
+        yield f"/api/providers/{{name}}/{verb}", ProviderOrder(order, options)

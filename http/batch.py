@@ -14,7 +14,7 @@ from ..domain.access import Access
 from ..domain.email import Priority
 from ..domain.idempotency import Route, Unfit, digest_of
 from ..services.accept_together import AcceptTogether, Item
-from .answers import batch_answer
+from .batch_answers import batch_answer
 from .body import read_json
 from .errors import ApiError, uncarriable_faults, validation_error
 from .faults import Fault, FaultCode

@@ -44,6 +44,28 @@ def read_json(req: falcon.Request, *, limit: int) -> Any:
     return parse_json(body)
 
 
+def read_optional_json(req: falcon.Request, *, limit: int) -> Any:
+    """Return the parsed body, or an empty object where there is none.
+
+    An empty body needs no media type, unless a browser sends it for a page: one of
+    another site can make it do so, and with application/json it cannot without CORS.
+
+    Args:
+        req: A request whose body nobody has read.
+        limit: Most bytes of the raw body; not one more than that is read.
+
+    Raises:
+        ApiError: As `read_json` does.
+    """
+    if req.content_type is not None or req.get_header("Origin") is not None:
+        _check_type(req)
+    body = _read(req, limit)
+    if not body.strip():
+        return {}
+    _check_type(req)
+    return parse_json(body)
+
+
 def parse_json(body: bytes) -> Any:
     """Return what a JSON text in UTF-8 says.
 

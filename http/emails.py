@@ -1,4 +1,4 @@
-"""The emails: accept one, show one."""
+"""The emails: accept and list them, show, move or erase one."""
 
 from __future__ import annotations
 
@@ -13,29 +13,50 @@ from ..domain.access import Access
 from ..domain.idempotency import Route
 from ..services.accept import Accept
 from ..services.accept_together import AcceptTogether
+from ..services.erase import Erase
+from ..services.listing import Listing
+from ..services.reschedule import Reschedule
 from ..services.show import Show
-from .answers import accepted_answer, email_answer, receipt_answer
+from .answers import accepted_answer, email_answer
+from .batch_answers import receipt_answer
 from .body import read_json
 from .errors import ApiError
+from .fields import Context
 from .idempotency import key_of, mark_replay
+from .list_answers import ChangedAnswer, list_answer
 from .new_email import read_email
 from .options import Options
+from .orders import RescheduleIn, read_order
+from .queries import emails_asked
 from .reading import context_of
 
 _EMAIL_ID = re.compile(r"[0-9a-f]{24}")
 
 
 class EmailCollection:
-    """`POST /api/emails`."""
+    """`POST /api/emails` and `GET /api/emails`."""
 
-    needs: ClassVar[Mapping[str, str]] = {"POST": "send"}
+    needs: ClassVar[Mapping[str, str]] = {"GET": "read", "POST": "send"}
 
     def __init__(
-        self, accept: Accept, together: AcceptTogether, options: Options
+        self,
+        accept: Accept,
+        together: AcceptTogether,
+        listing: Listing,
+        options: Options,
     ) -> None:
         self._accept = accept
         self._together = together
+        self._listing = listing
         self._options = options
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """List emails, the newest first."""
+        query, page = emails_asked(req)
+        found = self._listing(query, page, owner=req.context.owner)
+
+        resp.content_type = falcon.MEDIA_JSON
+        resp.data = list_answer(found).to_json()
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Accept one email: 201 once it is stored, and not before."""
@@ -65,12 +86,21 @@ class EmailCollection:
 
 
 class EmailItem:
-    """`GET /api/emails/ID`."""
+    """`GET`, `PATCH` and `DELETE /api/emails/ID`."""
 
-    needs: ClassVar[Mapping[str, str]] = {"GET": "read"}
+    needs: ClassVar[Mapping[str, str]] = {
+        "GET": "read",
+        "PATCH": "send",
+        "DELETE": "admin",
+    }
 
-    def __init__(self, show: Show) -> None:
+    def __init__(
+        self, show: Show, reschedule: Reschedule, erase: Erase, options: Options
+    ) -> None:
         self._show = show
+        self._reschedule = reschedule
+        self._erase = erase
+        self._context = Context(limits=options.limits, clock=reschedule.clock.now)
 
     def on_get(
         self,
@@ -86,3 +116,29 @@ class EmailItem:
 
         resp.content_type = falcon.MEDIA_JSON
         resp.data = email_answer(email).to_json()
+
+    def on_patch(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        email_id: str,
+    ) -> None:
+        """Move a scheduled email to another time."""
+        order = read_order(req, RescheduleIn, self._context, required=True)
+        email = self._reschedule(
+            email_id, to=order.scheduled_at, owner=req.context.owner
+        )
+
+        resp.content_type = falcon.MEDIA_JSON
+        resp.data = ChangedAnswer(id=email.email_id).to_json()
+
+    def on_delete(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        email_id: str,
+    ) -> None:
+        """Erase what a final email said, and to whom; its record stays."""
+        self._erase(email_id, owner=req.context.owner)
+
+        resp.status = falcon.HTTP_204

@@ -16,16 +16,22 @@ import falcon
 import structlog
 
 from ..domain.errors import (
+    BreakersAwayError,
     ClockUnsureError,
+    EmailNotFoundError,
+    ForbiddenTransitionError,
     KeyInUseError,
     KeyReusedError,
     NoTransactionsError,
     NotStoredError,
+    PostroomError,
+    SearchTimeoutError,
     SenderForbiddenError,
     StorageUnsureError,
     StoreUnavailableError,
     UncarriableError,
     UncarriableItemsError,
+    UnknownProviderError,
 )
 from .faults import MOST_FAULTS, Fault, FaultCode
 
@@ -39,6 +45,11 @@ _NAMES: Mapping[int, str] = {
     413: "body_too_large",
     415: "unsupported_media_type",
 }
+
+#: Routes that accept email: there an error says whether it was stored.
+_ACCEPTING = frozenset(
+    {"/api/emails", "/api/email", "/api/emails/batch", "/api/email/batch"}
+)
 
 log = structlog.get_logger(__name__)
 
@@ -96,9 +107,14 @@ def install(app: falcon.App[falcon.Request, falcon.Response]) -> None:
     app.add_error_handler(SenderForbiddenError, _answer_forbidden_sender)
     app.add_error_handler(NotStoredError, _answer_not_stored)
     app.add_error_handler(NoTransactionsError, _answer_no_transactions)
-    app.add_error_handler(ClockUnsureError, _answer_not_stored)
+    app.add_error_handler(ClockUnsureError, _answer_clock_unsure)
     app.add_error_handler(StorageUnsureError, _answer_unsure)
-    app.add_error_handler(StoreUnavailableError, _answer_unavailable)
+    app.add_error_handler(StoreUnavailableError, _answer_away)
+    app.add_error_handler(EmailNotFoundError, _answer_no_email)
+    app.add_error_handler(ForbiddenTransitionError, _answer_conflict)
+    app.add_error_handler(UnknownProviderError, _answer_no_provider)
+    app.add_error_handler(SearchTimeoutError, _answer_too_slow)
+    app.add_error_handler(BreakersAwayError, _answer_breakers_away)
 
 
 def _answer(
@@ -281,16 +297,81 @@ def _answer_unsure(
     _answer(req, resp, error, params)
 
 
-def _answer_unavailable(
+def _answer_away(
     req: falcon.Request,
     resp: falcon.Response,
-    ex: StoreUnavailableError,
+    ex: PostroomError,
     params: dict[str, Any],
 ) -> None:
     _log(req, "http.store_unavailable", error=type(ex).__name__)
     message = "the store did not answer; try again"
     headers = {"Retry-After": "5"}
     error = ApiError(503, "store_unavailable", message, headers=headers)
+    _answer(req, resp, error, params)
+
+
+def _answer_clock_unsure(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: ClockUnsureError,
+    params: dict[str, Any],
+) -> None:
+    """Without the store's time nothing is stored, and nothing is changed."""
+    answer = _answer_not_stored if req.uri_template in _ACCEPTING else _answer_away
+    answer(req, resp, ex, params)
+
+
+def _answer_no_email(
+    req: falcon.Request,
+    resp: falcon.Response,
+    _ex: EmailNotFoundError,
+    params: dict[str, Any],
+) -> None:
+    error = ApiError(404, "not_found", "there is no email of this id")
+    _answer(req, resp, error, params)
+
+
+def _answer_conflict(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: ForbiddenTransitionError,
+    params: dict[str, Any],
+) -> None:
+    _answer(req, resp, ApiError(409, "conflict", str(ex)), params)
+
+
+def _answer_no_provider(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: UnknownProviderError,
+    params: dict[str, Any],
+) -> None:
+    known = ", ".join(ex.known)
+    message = f"there is no provider of this name, only {known}"
+    _answer(req, resp, ApiError(404, "not_found", message), params)
+
+
+def _answer_too_slow(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: SearchTimeoutError,
+    params: dict[str, Any],
+) -> None:
+    _log(req, "http.search_timeout", error=type(ex).__name__)
+    message = "the search was not done in its time; ask for less"
+    headers = {"Retry-After": "5"}
+    error = ApiError(503, "search_timeout", message, headers=headers)
+    _answer(req, resp, error, params)
+
+
+def _answer_breakers_away(
+    req: falcon.Request,
+    resp: falcon.Response,
+    ex: BreakersAwayError,
+    params: dict[str, Any],
+) -> None:
+    headers = {"Retry-After": "5"}
+    error = ApiError(503, "breakers_away", str(ex), headers=headers)
     _answer(req, resp, error, params)
 
 

@@ -43,6 +43,8 @@ _FIELDS = tuple(
 _TYPE_NAMES: Mapping[str, str] = {
     "string_type": "must be a string",
     "list_type": "must be an array",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
@@ -108,11 +110,11 @@ def _validate(draft: Draft, context: Context) -> EmailIn | None:
     except ValidationError as ex:
         # Without the input: it would be copied for each error.
         found = ex.errors(include_url=False, include_context=True, include_input=False)
-        draft.faults += [_translated(error, draft) for error in found]
+        draft.faults += [translated(error, draft) for error in found]
         return None
 
 
-def _translated(error: ErrorDetails, draft: Draft) -> Fault:
+def translated(error: ErrorDetails, draft: Draft) -> Fault:
     """Say one of pydantic's findings in our words."""
     kind = error["type"]
     match kind:

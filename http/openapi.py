@@ -13,14 +13,19 @@ from apispec import APISpec
 
 from .openapi_emails import EMAILS
 from .openapi_links import link
+from .openapi_lists import DEAD_LETTERS, LISTS
 from .openapi_models import schemas
 from .openapi_parts import PARAMETERS, Family, Part, Paths, usual_errors
+from .openapi_providers import PROVIDERS_FAMILY
 from .openapi_service import SERVICE
 from .options import Options
 
 #: In the order in which the page shows them.
 _FAMILIES: tuple[Family, ...] = (
     EMAILS,
+    LISTS,
+    DEAD_LETTERS,
+    PROVIDERS_FAMILY,
     SERVICE,
 )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..domain.idempotency import LONGEST_KEY
-from .answers import AcceptedAnswer, BatchAnswer, EmailAnswer
+from .answers import AcceptedAnswer, EmailAnswer
 from .batch import HEADER as VALIDATION
 from .batch import MOST_EMAILS, Validation
+from .batch_answers import BatchAnswer
 from .examples import (
     ACCEPTED,
     BATCH,

@@ -16,9 +16,9 @@ from .options import Limits
 def schemas(families: Iterable[Family], limits: Limits) -> dict[str, dict[str, Any]]:
     """Return the schemas of all models, with the limits of this service."""
     families = tuple(families)
-    asked = [model for family in families for model in family.asked]
+    asked = list(dict.fromkeys(model for one in families for model in one.asked))
     answered: list[type[BaseModel]] = [ErrorAnswer]
-    answered += [model for family in families for model in family.answered]
+    answered += dict.fromkeys(model for one in families for model in one.answered)
     _, of_requests = models_json_schema(
         [(model, "validation") for model in asked],
         ref_template=SCHEMA_REF,
@@ -30,7 +30,7 @@ def schemas(families: Iterable[Family], limits: Limits) -> dict[str, dict[str, A
     found: dict[str, dict[str, Any]] = {**of_requests["$defs"], **of_answers["$defs"]}
     del found["Address"]  # pydantic's own idea of what we read from a string
     _state_limits(found["EmailIn"]["properties"], limits)
-    for name in ("EmailIn", "AttachmentIn"):
+    for name in ("EmailIn", "AttachmentIn", "ForceIn", "ReplayIn"):
         _allow_null(found[name])
     return found
 
@@ -62,5 +62,5 @@ def _allow_null(schema: dict[str, Any]) -> None:
     """Say of each field that null counts as absent."""
     null = {"type": "null"}
     for name, this in schema["properties"].items():
-        if name not in schema["required"] and null not in this.get("anyOf", ()):
+        if name not in schema.get("required", ()) and null not in this.get("anyOf", ()):
             schema["properties"][name] = {"anyOf": [this, null]}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from ..services.accept import Accept
 from ..services.accept_together import AcceptTogether
+from ..services.explain import Explain
 from .fields import Context
 from .options import Options
 
 
-def context_of(accept: Accept | AcceptTogether, options: Options) -> Context:
+def context_of(service: Accept | AcceptTogether | Explain, options: Options) -> Context:
     """Return what the rules need to know of the service."""
     return Context(
         limits=options.limits,
-        clock=accept.clock.now,
-        providers=tuple(p.name for p in accept.profiles if not p.only_pinned),
+        clock=service.clock.now,
+        providers=tuple(p.name for p in service.profiles if not p.only_pinned),
     )

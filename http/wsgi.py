@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from typing import Any
 
 from gunicorn.arbiter import Arbiter
 
@@ -17,7 +18,15 @@ from ..services.accept import Accept
 from ..services.accept_together import AcceptTogether
 from ..services.audit import Audit
 from ..services.authenticate import Authenticate
+from ..services.cancel import Cancel
+from ..services.erase import Erase
+from ..services.explain import Explain
+from ..services.listing import Listing
+from ..services.providers import Providers
 from ..services.ready import Ready
+from ..services.redrive import Redrive
+from ..services.replay import Replay
+from ..services.reschedule import Reschedule
 from ..services.self_check import SelfCheck, start
 from ..services.show import Show
 from ..services.throttle import Throttle
@@ -80,6 +89,9 @@ def services_of(parts: Parts, *, counters: str | None = None) -> Services:
         setting=None if key is None else digest(key.reveal()),
         required=settings.env is Environment.PRODUCTION,
     )
+    shared: dict[str, Any] = {"store": parts.store, "clock": parts.clock}
+    hinting = shared | {"hints": parts.hints, "policy": parts.settings.policy}
+    redrive = fit(Redrive(**hinting))
     return Services(
         authenticate=fit(authenticate),
         throttle=fit(Throttle(limit=parts.rates, rate=settings.rate)),
@@ -96,10 +108,31 @@ def services_of(parts: Parts, *, counters: str | None = None) -> Services:
             )
         ),
         show=fit(Show(store=parts.store)),
+        listing=fit(Listing(archive=parts.archive)),
+        reschedule=fit(Reschedule(**hinting)),
+        cancel=fit(Cancel(**shared)),
+        redrive=redrive,
+        erase=fit(Erase(**shared, erasure=parts.erasure, policy=parts.settings.policy)),
+        replay=fit(Replay(archive=parts.archive, redrive=redrive)),
+        providers=fit(providers_of(parts)),
+        explain=fit(
+            Explain(clock=parts.clock, board=parts.board, profiles=parts.profiles)
+        ),
         ready=fit(Ready(store=parts.store, heartbeats=parts.heartbeats)),
         inbox=parts.inbox,
         clock=parts.clock,
         metrics=MetricsPage(fit(audit), parts.breakers, folder=counters),
+    )
+
+
+def providers_of(parts: Parts) -> Providers:
+    """Return what shows the providers and gives them orders."""
+    return Providers(
+        panel=parts.board,
+        archive=parts.archive,
+        hints=parts.hints,
+        queues=parts.premises.queues,
+        names=tuple(parts.providers),
     )
 
 

@@ -17,12 +17,15 @@ class Cancel:
     store: EmailStore
     clock: Clock
 
-    def __call__(self, email_id: str, *, force: bool = False) -> Email:
+    def __call__(
+        self, email_id: str, *, force: bool = False, owner: str | None = None
+    ) -> Email:
         """Cancel one email.
 
         Args:
             email_id: Which.
             force: Whether one that may be out already is to be cancelled all the same.
+            owner: Whose it must be; ``None`` for an operator.
 
         Raises:
             EmailNotFoundError: There is none of that id.
@@ -34,4 +37,5 @@ class Cancel:
             self.store,
             email_id,
             lambda email: cancelled(email, now=self.clock.now(), force=force),
+            owner=owner,
         )

@@ -10,8 +10,30 @@ from ..domain.errors import EmailNotFoundError
 from ..domain.ports import EmailStore
 
 
+def load_email(store: EmailStore, email_id: str, *, owner: str | None) -> Email:
+    """Load an email that somebody asks for; another owner's is as good as none.
+
+    Args:
+        store: The truth.
+        email_id: Which email.
+        owner: Whose it must be; ``None`` for an operator.
+
+    Raises:
+        EmailNotFoundError: There is none of that id.
+        StoreUnavailableError: The store did not answer.
+    """
+    email = store.load(email_id)
+    if email is None or owner not in {None, email.owner}:
+        raise EmailNotFoundError(f"there is no email {email_id}")
+    return email
+
+
 def change_email(
-    store: EmailStore, email_id: str, change_of: Callable[[Email], Change]
+    store: EmailStore,
+    email_id: str,
+    change_of: Callable[[Email], Change],
+    *,
+    owner: str | None,
 ) -> Email:
     """Load an email and write a change of it; read it anew if it has moved on.
 
@@ -19,6 +41,7 @@ def change_email(
         store: The truth.
         email_id: Which email.
         change_of: Says what becomes of it; may raise if its state allows nothing.
+        owner: Whose it must be; ``None`` for an operator.
 
     Returns:
         The email as it was written.
@@ -28,9 +51,7 @@ def change_email(
         StoreUnavailableError: The store did not answer; it may be written.
     """
     while True:
-        email = store.load(email_id)
-        if email is None:
-            raise EmailNotFoundError(f"there is no email {email_id}")
+        email = load_email(store, email_id, owner=owner)
         change = change_of(email)
         if store.apply(change):
             return change.after

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ..domain.archive import Archive, DeadLetters, Found, Page, Query
 from ..domain.email import Email
-from ..domain.errors import EmailNotFoundError
 from ..domain.ports import EmailStore
+from .changing import load_email
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class Find:
     archive: Archive
 
     def __call__(self, query: Query, page: Page) -> Found:
-        """Return a page of the emails that fit, newest first, without content.
+        """Return a page of the emails that fit, newest first, without bodies.
 
         Raises:
             SearchTimeoutError: It was not done in its time: ask for less.
@@ -33,13 +33,10 @@ class Find:
             EmailNotFoundError: There is none.
             StoreUnavailableError: The store did not answer.
         """
-        email = self.store.load(email_id)
-        if email is None:
-            raise EmailNotFoundError(f"there is no email {email_id}")
-        return email
+        return load_email(self.store, email_id, owner=None)
 
     def dead_letters(self, query: DeadLetters, *, limit: int) -> Found:
-        """Return the dead letters that fit, the latest first, without content.
+        """Return the dead letters that fit, the latest first, without bodies.
 
         Raises:
             SearchTimeoutError: It was not done in its time: ask for less.

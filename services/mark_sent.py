@@ -36,4 +36,5 @@ class MarkSent:
             self.store,
             email_id,
             lambda email: marked_sent(email, now=self.clock.now()),
+            owner=None,
         )

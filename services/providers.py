@@ -13,6 +13,7 @@ from ..domain.errors import (
     StoreError,
     UnknownProviderError,
 )
+from ..domain.hint import provider_of
 from ..domain.inspection import BreakerPanel, SendQueues
 from ..domain.ports import BreakerView, Hints
 
@@ -23,11 +24,14 @@ class ProviderStatus:
 
     Attributes:
         parked: How many emails wait for it; ``None`` if the store did not tell.
+        queued: How many messages its queues hold, in hand or delayed ones too;
+            ``None`` if Redis did not tell.
     """
 
     name: str
     view: BreakerView
     parked: int | None
+    queued: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +57,14 @@ class Providers:
         """
         # All breakers first: a store that is away takes its time to be found so.
         views = [self._view(name) for name in self.names]
-        parked = self._all_parked()
+        parked, queued = self._all_parked(), self._all_queued()
         return tuple(
-            ProviderStatus(name=name, view=view, parked=parked.get(name))
+            ProviderStatus(
+                name=name,
+                view=view,
+                parked=parked.get(name),
+                queued=queued.get(name),
+            )
             for name, view in zip(self.names, views, strict=True)
         )
 
@@ -114,8 +123,11 @@ class Providers:
             raise BreakersAwayError("Redis is away: the order was not taken")
         if lets_go:
             self._release(name)
-        parked = self._parked(name)
-        return ProviderStatus(name=name, view=self._view(name), parked=parked)
+        parked, queued = self._parked(name), self._all_queued()
+        view = self._view(name)
+        return ProviderStatus(
+            name=name, view=view, parked=parked, queued=queued.get(name)
+        )
 
     def _release(self, name: str) -> None:
         try:
@@ -128,6 +140,18 @@ class Providers:
         if not self.panel.is_shared:
             raise BreakersAwayError("Redis is away: the breakers cannot be read")
         return view
+
+    def _all_queued(self) -> Mapping[str, int]:
+        """Return how many messages the queues of each hold, as far as Redis tells."""
+        backlog = self.queues.backlog()
+        if backlog is None:
+            return {}
+        return {
+            name: sum(
+                count for queue, count in backlog.items() if provider_of(queue) == name
+            )
+            for name in self.names
+        }
 
     def _all_parked(self) -> Mapping[str, int]:
         """Return how many emails are parked for each, as far as the store tells."""

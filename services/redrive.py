@@ -28,12 +28,15 @@ class Redrive:
     clock: Clock
     policy: Policy
 
-    def __call__(self, email_id: str, *, force: bool = False) -> Email:
+    def __call__(
+        self, email_id: str, *, force: bool = False, owner: str | None = None
+    ) -> Email:
         """Redrive one email.
 
         Args:
             email_id: Which.
             force: Whether one that may be out already is to be sent again.
+            owner: Whose it must be; ``None`` for an operator.
 
         Returns:
             The email as it now waits.
@@ -49,7 +52,7 @@ class Redrive:
             now = self.clock.now()
             return redriven(email, now=now, policy=self.policy, force=force)
 
-        email = change_email(self.store, email_id, redrive)
+        email = change_email(self.store, email_id, redrive, owner=owner)
         with suppress(HintError):  # then the sweep offers it
             self.hints.route(Hint.of(email))
         return email

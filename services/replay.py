@@ -60,7 +60,7 @@ class Replay:
         """Redrive dead letters.
 
         Args:
-            query: Which.
+            query: Which, and whose.
             limit: How many at most, 1 to ``MOST``.
             dry_run: Only count them.
 
@@ -75,15 +75,17 @@ class Replay:
         ids = [email.email_id for email in found.emails]
         if dry_run:
             return Replayed(found=len(ids), has_more=found.has_more)
-        return self._redrive_all(ids, has_more=found.has_more)
+        return self._redrive_all(ids, owner=query.owner, has_more=found.has_more)
 
-    def _redrive_all(self, ids: list[str], *, has_more: bool) -> Replayed:
+    def _redrive_all(
+        self, ids: list[str], *, owner: str | None, has_more: bool
+    ) -> Replayed:
         replayed: list[str] = []
         refused: dict[str, str] = {}
         stopped = None
         for email_id in ids:
             try:
-                self.redrive(email_id)
+                self.redrive(email_id, owner=owner)
             except (EmailNotFoundError, ForbiddenTransitionError) as ex:
                 refused[email_id] = str(ex)
             except (StoreUnavailableError, ClockUnsureError) as ex:

@@ -25,8 +25,15 @@ class Reschedule:
     clock: Clock
     policy: Policy
 
-    def __call__(self, email_id: str, *, to: datetime) -> Email:
+    def __call__(
+        self, email_id: str, *, to: datetime, owner: str | None = None
+    ) -> Email:
         """Move one email.
+
+        Args:
+            email_id: Which.
+            to: The new time; one that has passed means now.
+            owner: Whose it must be; ``None`` for an operator.
 
         Raises:
             EmailNotFoundError: There is none of that id.
@@ -38,7 +45,7 @@ class Reschedule:
             now = self.clock.now()
             return rescheduled(email, to=to, now=now, policy=self.policy)
 
-        email = change_email(self.store, email_id, reschedule)
+        email = change_email(self.store, email_id, reschedule, owner=owner)
         wait = max(to - email.updated_at, timedelta(0))
         if wait <= LONGEST_HINT_DELAY:
             with suppress(HintError):  # then the sweep offers it

@@ -1,9 +1,10 @@
 """One contract, two archives: MongoDB and its in-memory twin."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,34 @@ from pymongo.database import Database
 from postroom.adapters import mongo_archive
 from postroom.adapters.memory_archive import MemoryArchive
 from postroom.adapters.memory_store import MemoryStore
-from postroom.adapters.mongo_archive import MongoArchive, to_query
+from postroom.adapters.mongo_archive import SERVED_BY, MongoArchive, to_query
 from postroom.adapters.mongo_codec import to_document
-from postroom.adapters.mongo_store import MongoStore
-from postroom.domain.archive import Archive, DeadLetters, Page, Query
-from postroom.domain.email import Email, RecipientKind, RecipientState, State, Tag
+from postroom.adapters.mongo_store import (
+    ATTEMPTED,
+    INDEXES,
+    LARGEST_INLINE,
+    MongoStore,
+)
+from postroom.domain.archive import (
+    ONE_AT_A_TIME,
+    Archive,
+    DeadLetters,
+    Page,
+    Query,
+)
+from postroom.domain.email import (
+    Attachment,
+    Content,
+    Email,
+    RecipientKind,
+    RecipientState,
+    State,
+    Tag,
+)
 from postroom.domain.errors import SearchTimeoutError, StoreUnavailableError
 from postroom.domain.interventions import redriven
 from postroom.domain.ports import EmailStore
+from postroom.domain.retention import without_bodies
 from tests.builders import (
     ALPHA,
     BETA,
@@ -67,6 +88,16 @@ def shelf(request: pytest.FixtureRequest) -> Shelf:
     return Shelf(store, MongoArchive(database))
 
 
+def a_full() -> Content:
+    return a_content(
+        html="<p>Hello</p>",
+        tags=(Tag(name="kind", value="receipt"),),
+        attachments=(
+            Attachment(filename="a.txt", content=b"a", content_type="text/plain"),
+        ),
+    )
+
+
 def an_id(no: int, created_at: datetime = NOW) -> str:
     """Give an id as a machine makes it that accepts an email then."""
     return f"{int(created_at.timestamp()):08x}{no:016x}"
@@ -80,14 +111,24 @@ def accepted_at(seconds: float, **given: Any) -> Email:
 
 
 class TestPages:
-    def test_the_newest_come_first_and_without_content(self, shelf: Shelf) -> None:
-        shelf.hold(*[an_email(email_id=an_id(no)) for no in (2, 3, 1)])
+    def test_the_newest_come_first_and_without_bodies(self, shelf: Shelf) -> None:
+        shelf.hold(
+            *[an_email(email_id=an_id(no), content=a_full()) for no in (2, 3, 1)]
+        )
 
         found = shelf.archive.find(Query(), Page())
 
         assert [e.email_id for e in found.emails] == [an_id(3), an_id(2), an_id(1)]
-        assert all(email.content is None for email in found.emails)
+        assert all(e.content == without_bodies(a_full()) for e in found.emails)
         assert not found.has_more
+
+    def test_bodies_that_are_stored_apart_are_not_fetched(self, shelf: Shelf) -> None:
+        large = a_content(text="x" * (LARGEST_INLINE + 1))
+        shelf.hold(an_email(content=large))
+
+        (email,) = shelf.archive.find(Query(), Page()).emails
+
+        assert email.content == without_bodies(large)
 
     def test_following_the_cursor_shows_every_email_once(self, shelf: Shelf) -> None:
         shelf.hold(*[an_email(email_id=an_id(no)) for no in range(7)])
@@ -132,11 +173,16 @@ def various() -> list[Email]:
         {"provider": BETA},
         {"attempts": (an_attempt(provider=BETA), an_attempt(no=2))},
         {"parked_for": (ALPHA, BETA)},
+        {"owner": "bob", "content": tagged, "attempts": (an_attempt(provider=BETA),)},
         {"created_at": at(-7200)},
         {"created_at": at(-3600)},
     ]
     return [
-        an_email(state, **{"email_id": an_id(no), "created_at": NOW} | given)
+        an_email(
+            state,
+            **{"created_at": NOW} | given,
+            email_id=an_id(no, given.get("created_at", NOW)),
+        )
         for no, (state, given) in enumerate(
             (state, given) for state in State for given in facts
         )
@@ -156,6 +202,8 @@ QUERIES = {
     "tag-with-an-empty-value": Query(tag="x", tag_value=""),
     "provider": Query(provider=BETA),
     "provider-of-none": Query(provider=GAMMA),
+    "attempted": Query(attempted=BETA),
+    "attempted-nowhere-else": Query(attempted=GAMMA),
     "after": Query(created_after=at(-3600)),
     "before": Query(created_before=at(-3600)),
     "between": Query(created_after=at(-7200), created_before=at(-3600)),
@@ -171,29 +219,34 @@ QUERIES = {
 }
 
 
+@pytest.mark.parametrize("owner", [None, "default", "bob"])
 @pytest.mark.parametrize("name", QUERIES)
-def test_both_find_what_the_query_admits(shelf: Shelf, name: str) -> None:
+def test_both_find_what_the_query_admits(
+    shelf: Shelf, name: str, owner: str | None
+) -> None:
     emails = various()
     shelf.hold(*emails)
+    query = replace(QUERIES[name], owner=owner)
 
-    admitted = {email.email_id for email in emails if QUERIES[name].admits(email)}
+    admitted = {email.email_id for email in emails if query.admits(email)}
 
-    assert set(shelf.ids(QUERIES[name], limit=100)) == admitted
-    assert admitted or name.endswith(("none", "pattern", "address", "another"))
+    assert set(shelf.ids(query, limit=100)) == admitted
+    none = ("none", "pattern", "address", "another", "else")
+    assert admitted or owner == "bob" or name.endswith(none)
 
 
 def test_a_search_by_time_reads_only_ids_of_about_that_time(
     mongo_database: Database[dict[str, Any]],
 ) -> None:
     emails = mongo_database["emails"]
-    emails.insert_many([to_document(accepted_at(-86_400 * days)) for days in range(40)])
+    emails.insert_many([to_document(accepted_at(-3600 * hours)) for hours in range(40)])
 
-    query = Query(created_after=at(-86_400 * 11), created_before=at(-86_400 * 10))
+    query = Query(created_after=at(-3600 * 11), created_before=at(-3600 * 10))
 
     ids_only = {"_id": to_query(query)["_id"]}
-    assert emails.count_documents(ids_only) == 3  # days 10, 11 and 12
+    assert emails.count_documents(ids_only) == 3  # hours 10, 11 and 12
     found = MongoArchive(mongo_database).find(query, Page()).emails
-    assert [email.created_at for email in found] == [at(-86_400 * 11)]
+    assert [email.created_at for email in found] == [at(-3600 * 11)]
 
 
 def test_an_email_that_cannot_be_read_hides_no_other(
@@ -262,7 +315,7 @@ class TestDeadLetters:
         found = shelf.archive.dead_letters(query, limit=9)
 
         assert [e.email_id for e in found.emails] == [an_id(no) for no in expected]
-        assert all(email.content is None for email in found.emails)
+        assert all(e.content and e.content.text is None for e in found.emails)
         assert not found.has_more
         assert shelf.archive.dead_count(query) == len(expected)
 
@@ -281,6 +334,40 @@ class TestDeadLetters:
         assert shelf.store.apply(redriven(email, now=NOW, policy=POLICY))
 
         assert shelf.archive.dead_count(DeadLetters()) == 0
+
+
+class TestPagesOfDeadLetters:
+    def test_one_owner_s_are_shown_page_by_page_newest_email_first(
+        self, shelf: Shelf
+    ) -> None:
+        shelf.hold(*dead_letters())
+        stranger = an_email(State.FAILED, email_id=an_id(99), owner="bob")
+        shelf.hold(stranger)
+        query = DeadLetters(owner="default")
+
+        first = shelf.archive.dead_page(query, Page(limit=3))
+        rest = shelf.archive.dead_page(query, Page(limit=3, after=an_id(2)))
+
+        assert [e.email_id for e in first.emails] == [an_id(n) for n in (4, 3, 2)]
+        assert [e.email_id for e in rest.emails] == [an_id(n) for n in (1, 0)]
+        assert (first.has_more, rest.has_more) == (True, False)
+
+    @pytest.mark.parametrize("name", DEAD_QUERIES)
+    def test_a_page_has_what_fits_and_nothing_else(
+        self, shelf: Shelf, name: str
+    ) -> None:
+        shelf.hold(*dead_letters(), an_email(State.FAILED, email_id=an_id(99)))
+        query, expected = DEAD_QUERIES[name]
+        owned = replace(query, owner="default")
+        stranger = replace(query, owner="bob")
+
+        found = shelf.archive.dead_page(owned, Page()).emails
+
+        assert {an_id(no) for no in expected} <= {e.email_id for e in found}
+        assert all(owned.admits(email) for email in found)
+        assert not shelf.archive.dead_page(stranger, Page()).emails
+        assert not shelf.archive.dead_letters(stranger, limit=9).emails
+        assert shelf.archive.dead_count(stranger) == 0
 
 
 class TestCounts:
@@ -335,6 +422,7 @@ def all_searches(archive: Archive) -> list[Any]:
         lambda: archive.find(Query(), Page()),
         archive.counts,
         lambda: archive.dead_letters(DeadLetters(), limit=1),
+        lambda: archive.dead_page(DeadLetters(), Page()),
         lambda: archive.dead_count(DeadLetters()),
         lambda: archive.parked_count(ALPHA),
     ]
@@ -398,3 +486,70 @@ def test_a_store_that_is_away_says_so(
         for search in all_searches(archive):
             with pytest.raises(StoreUnavailableError):
                 search()
+
+
+#: A query of each filter that one owner's list knows.
+ONE_OWNER: dict[str, Query] = {
+    "": Query(owner="ada"),
+    "state": Query(owner="ada", state=State.SENT),
+    "to": Query(owner="ada", to="Ada@Example.com"),
+    "tag": Query(owner="ada", tag="kind", tag_value="receipt"),
+    "attempted": Query(owner="ada", attempted=ALPHA),
+}
+
+
+def conditions(query: Query) -> dict[str, Any]:
+    """Give what is asked, but for what every email in a partial index fulfils."""
+    return {k: v for k, v in to_query(query).items() if k not in ATTEMPTED}
+
+
+class TestIndexes:
+    """The order of an index serves the sort where equality is asked before `_id`.
+
+    Not every server's planner shows it; what is asked and what is indexed does.
+    """
+
+    def test_each_filter_of_one_owner_is_named_with_its_index(self) -> None:
+        assert SERVED_BY.keys() == {"", *ONE_AT_A_TIME}
+        assert ONE_OWNER.keys() == SERVED_BY.keys()
+
+    @pytest.mark.parametrize("name", SERVED_BY)
+    def test_its_index_is_of_owner_filter_and_id(self, name: str) -> None:
+        index, field = SERVED_BY[name]
+
+        fields = [part for part, _ in INDEXES["emails"][index]]
+
+        assert fields == ["owner", *([field] if field else []), "_id"]
+
+    @pytest.mark.parametrize("name", SERVED_BY)
+    def test_all_before_the_id_is_asked_for_as_one_value(self, name: str) -> None:
+        _, field = SERVED_BY[name]
+
+        asked = conditions(ONE_OWNER[name])
+
+        assert asked.keys() == {"owner", *([field] if field else [])}
+        assert all(isinstance(value, str) for value in asked.values())
+
+    @pytest.mark.parametrize("name", SERVED_BY)
+    def test_times_add_a_range_of_ids_and_nothing_that_an_index_must_know(
+        self, name: str
+    ) -> None:
+        asked = ONE_OWNER[name]
+        timed = replace(asked, created_after=at(-60), created_before=NOW)
+
+        added = conditions(timed).keys() - conditions(asked).keys()
+
+        assert added == {"_id", "created_at"}
+
+    @pytest.mark.parametrize("name", SERVED_BY)
+    def test_mongodb_walks_the_index_and_sorts_nothing(
+        self, shelf: Shelf, name: str, mongo_database: Database[dict[str, Any]]
+    ) -> None:
+        if "MONGODB_URI" not in os.environ or not isinstance(shelf.store, MongoStore):
+            pytest.skip("for a given MongoDB: others plan in other ways")
+        asked = mongo_database["emails"].find(to_query(ONE_OWNER[name]))
+
+        plan = str(asked.sort("_id", -1).limit(21).explain()["queryPlanner"])
+
+        assert SERVED_BY[name][0] in plan
+        assert "'SORT'" not in plan

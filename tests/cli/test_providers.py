@@ -36,7 +36,10 @@ def test_all_are_listed_in_order_of_preference(desk: Desk) -> None:
         "calls": 0,
         "failures": 0,
         "rate_per_s": 0.0,
+        "p50_ms": None,
+        "p95_ms": None,
         "refuses_from": [],
+        "queued": 0,
         "parked": 1,
     }
     lines = desk.done("providers", "list").splitlines()

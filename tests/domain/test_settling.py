@@ -14,6 +14,7 @@ from postroom.domain.email import (
     State,
     WaitingFor,
 )
+from postroom.domain.erasure import erased_whole
 from postroom.domain.outcome import (
     Accepted,
     Outcome,
@@ -567,3 +568,22 @@ class TestLateNews:
         settled = after(REFUSED_FOR_NOW, email, attempt_id="attempt-2")
 
         assert settled.bound_to == ALPHA
+
+
+class TestErased:
+    def test_a_late_refusal_does_not_bring_a_name_back(self) -> None:
+        email = an_email(State.CANCELLED, attempts=(an_attempt(TIMED_OUT),))
+        erased = erased_whole(email, now=NOW, keep_email=POLICY.keep_email).after
+
+        told = after(a_refusal(code="550", detail="no ada here"), erased)
+
+        assert (told.attempts[0].code, told.attempts[0].detail) == ("550", None)
+
+    def test_a_late_acceptance_still_makes_it_sent(self) -> None:
+        email = an_email(State.CANCELLED, attempts=(an_attempt(TIMED_OUT),))
+        erased = erased_whole(email, now=NOW, keep_email=POLICY.keep_email).after
+
+        told = after(ACCEPTED, erased)
+
+        assert told.state is State.SENT
+        assert [recipient.addr_spec for recipient in told.recipients] == [""]

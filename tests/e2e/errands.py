@@ -20,6 +20,7 @@ from postroom.domain.access import Access, Rate
 from postroom.domain.hint import SWEEP_ACTOR
 from postroom.services.authenticate import Authenticate
 from postroom.services.cancel import Cancel
+from postroom.services.erase import Erase
 from postroom.services.reschedule import Reschedule
 from postroom.services.throttle import Throttle
 
@@ -85,6 +86,18 @@ def throttle() -> None:
         parts.failpoints.fit(service)(Access(key_id="key_1"))
 
 
+def erase(email_id: str) -> None:
+    """Erase what an email said."""
+    with _parts() as parts:
+        service = Erase(
+            store=parts.store,
+            erasure=parts.erasure,
+            clock=parts.clock,
+            policy=parts.settings.policy,
+        )
+        parts.failpoints.fit(service)(email_id)
+
+
 @contextlib.contextmanager
 def _parts() -> Iterator[Parts]:
     with contextlib.closing(build(Settings.from_env(os.environ))) as parts:
@@ -99,4 +112,5 @@ ERRANDS: Mapping[str, Callable[..., None]] = {
     "reschedule": reschedule,
     "knock": knock,
     "throttle": throttle,
+    "erase": erase,
 }

@@ -332,8 +332,14 @@ def repeated(walk: Walk, step: Step) -> None:
     walk.rows[step.name].accepted = True
 
 
-def asked_for(path: str) -> Go:
-    """A client asks for something, and again if it is left without an answer."""
+def asked_for(path: str, body: object = None) -> Go:
+    """A client asks for something, and again if it is left without an answer.
+
+    Args:
+        path: ``{}`` stands for the email's id.
+        body: To be posted; without one it is only looked at.
+    """
+    method = "GET" if body is None else "POST"
 
     def go(walk: Walk, step: Step) -> None:
         email_id = walk.new_id(step)
@@ -341,9 +347,9 @@ def asked_for(path: str) -> Go:
         armed = walk.arm(step, WEB)
         url = path.format(email_id)
         with contextlib.suppress(OSError):
-            walk.service.request("GET", url)
+            walk.service.request(method, url, body)
         walk.wait_until_fired(step, armed)
-        assert walk.service.request("GET", url).status == 200
+        assert walk.service.request(method, url, body).status == 200
 
     return go
 

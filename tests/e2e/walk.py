@@ -282,7 +282,7 @@ class Walk:
         sends = self._sends(relay)
         for row in (*self.rows.values(), *self.missed):
             row.sends = sends[row.step.recipient]
-            email = self._emails.find_one({"recipients.addr_spec": row.step.recipient})
+            email = self._emails.find_one(_names(row))
             if email is not None:
                 _note(row, email)
 
@@ -324,6 +324,13 @@ def in_lanes(
     for thread in threads:
         thread.join()
     return took
+
+
+def _names(row: Row) -> dict[str, Any]:
+    """Return what finds a step's email: one that is erased has no recipient."""
+    if row.email_id:
+        return {"_id": ObjectId(row.email_id)}
+    return {"recipients.addr_spec": row.step.recipient}
 
 
 def _note(row: Row, email: Mapping[str, Any]) -> None:

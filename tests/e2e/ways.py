@@ -90,6 +90,9 @@ TAKEN_AND_LOST = once(Mode.DROP, accepts=True)
 WRONG = answered("bad_request")
 STRANGER = answered("sender_identity")
 
+#: What a client asks about, and does not send.
+_NEW_EMAIL = {"to": "a@example.com", "subject": "Hi", "text": "Hello"}
+
 #: An email that must not go twice is held where another one is sent again.
 _LEAST = (AT_LEAST_ONCE,)
 _MOST = (AT_MOST_ONCE,)
@@ -200,6 +203,11 @@ def _in_web_and_command() -> Iterator[tuple[str, Way]]:
     yield "show.store.load", Way(go=asked_for("/api/emails/{}"), lane="web")
     for call in ("store.is_writable", "heartbeats.ages"):
         yield f"ready.{call}", Way(go=asked_for("/ready"), lane="web")
+    yield "listing.archive.find", Way(go=asked_for("/api/emails"), lane="web")
+    dead = asked_for("/api/dead-letters")
+    yield "listing.archive.dead_page", Way(go=dead, lane="web")
+    explained = asked_for("/api/routing/explain", _NEW_EMAIL)
+    yield "explain.board.health", Way(go=explained, lane="web")
     yield "metrics.board.view", Way(go=asked_for("/metrics"), lane="web")
     retried = commanded("postroom", "retry", "{}", state="failed")
     for call in ("store.load", "store.apply", "hints.route"):
@@ -215,6 +223,9 @@ def _in_web_and_command() -> Iterator[tuple[str, Way]]:
     moved = commanded("errand", "reschedule", "{}", "1.5", **waiting)
     for call in ("store.load", "store.apply", "hints.route"):
         yield f"reschedule.{call}", Way(go=moved, lane="errand")
+    wiped = commanded("errand", "erase", "{}", state="sent")
+    for call in ("store.load", "erasure.erase_whole"):
+        yield f"erase.{call}", Way(go=wiped, lane="errand")
     yield "scheduler.broker.enqueue", Way(go=commanded("errand", "tick"), lane="errand")
     looked = Way(go=commanded("errand", "watch"), lane="errand")
     yield "watch.heartbeats.ages", looked
@@ -245,6 +256,7 @@ _LOOKS: Mapping[str, str] = {
     "find.store.load": "show {}",
     "find.archive.find": "list",
     "find.archive.dead_letters": "dead-letters list",
+    "erase.erasure.addressed_to": "erase --address gone@example.org",
     "replay.archive.dead_letters": "dead-letters replay --dry-run",
     "providers.panel.view": "providers list",
     "providers.archive.parked_count": "providers list",
@@ -253,6 +265,7 @@ _LOOKS: Mapping[str, str] = {
     "providers.hints.release": f"providers reset {SPARE}",
     "providers.panel.drain": f"providers drain {SPARE}",
     "providers.panel.resume": f"providers resume {SPARE}",
+    "providers.queues.backlog": "providers list",
     "providers.queues.clear": "providers forget gone",
     "create_key.ring.add": "keys create somebody",
     "list_keys.ring.all": "keys list",

@@ -176,6 +176,8 @@ class Jobs:
             case "replay":
                 query = DeadLetters()
                 return self._job("redrive", lambda: world.replay(query, limit=10))
+            case "erase":
+                return self._job(kind, lambda: world.erase(email_id))
             case "mark":
                 return self._job(kind, lambda: world.mark_sent(email_id))
             case _:
@@ -230,6 +232,7 @@ class Jobs:
             "cancel": is_open or is_unknown,
             "mark": is_open or is_unknown,
             "reschedule": email.state is State.SCHEDULED,
+            "erase": email.is_final,
             "redrive": email.dead_at is not None or is_unknown,
             "reconcile": not is_open and _has_come(email.due_at, now),
             "news": any(attempt.may_be_out for attempt in email.attempts),

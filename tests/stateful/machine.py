@@ -93,6 +93,9 @@ PAIRS = st.sampled_from(
         ("redrive", "news"),
         ("redrive", "redrive"),
         ("redrive", "retain"),
+        ("redrive", "erase"),
+        ("erase", "news"),
+        ("erase", "retain"),
         ("replay", "redrive"),
         ("news", "news"),
         ("news", "cancel"),
@@ -161,7 +164,9 @@ class Postroom(RuleBasedStateMachine):
         self.world.do(self.jobs.a_request(which, wait_s=wait_s))
 
     @event(
-        kind=st.sampled_from(["cancel", "reschedule", "redrive", "mark", "replay"]),
+        kind=st.sampled_from(
+            ["cancel", "reschedule", "redrive", "mark", "replay", "erase"]
+        ),
         which=WHICH,
         flag=st.booleans(),
     )

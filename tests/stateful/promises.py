@@ -156,6 +156,18 @@ class Promises:
             is_sent = email.state in {State.SENT, State.SENDING}
             assert is_sent, "accepted, and somebody does not believe it"
 
+        if self.has(email.email_id, "erase"):
+            self._check_erased(email)
+
+    def _check_erased(self, email: Email) -> None:
+        """What was erased on demand is gone for good, whatever comes later."""
+        assert email.is_final, "erased, and open"
+        assert email.content, "erased, and its sender too"
+        subject, text = email.content.subject, email.content.text
+        named = [recipient.addr_spec for recipient in email.recipients]
+        words = [attempt.detail for attempt in email.attempts]
+        assert not any([subject, text, *named, *words]), "erased, and there again"
+
     def _is_live(self, attempt: Attempt, now: datetime) -> bool:
         ends = attempt.started_at + self.world.policy.lease
         return attempt.ended_at is None and now < ends

@@ -11,7 +11,7 @@ from threading import Barrier, Thread
 from typing import Any
 
 from postroom.adapters.memory_archive import MemoryArchive
-from postroom.adapters.memory_retention import MemoryRetention
+from postroom.adapters.memory_erasure import MemoryErasure
 from postroom.domain.acceptance import NewEmail
 from postroom.domain.change import Change
 from postroom.domain.email import Email
@@ -20,6 +20,7 @@ from postroom.domain.hint import Hint
 from postroom.domain.idempotency import Receipt
 from postroom.domain.policy import Policy
 from postroom.domain.routing import ProviderProfile
+from postroom.services.erase import Erase
 from postroom.services.mark_sent import MarkSent
 from postroom.services.replay import Replay
 from postroom.services.retain import Retain
@@ -48,7 +49,7 @@ class Written:
     by: str
 
 
-class WatchedStore(MemoryRetention):
+class WatchedStore(MemoryErasure):
     """The twin of the store, which writes down what was written to it."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
@@ -78,6 +79,12 @@ class WatchedStore(MemoryRetention):
 
     def _erase(self, change: Change) -> bool:
         is_written = super()._erase(change)
+        if is_written:
+            self._note(change)
+        return is_written
+
+    def erase_whole(self, change: Change) -> bool:
+        is_written = super().erase_whole(change)
         if is_written:
             self._note(change)
         return is_written
@@ -161,6 +168,7 @@ class World(Simulation):
         archive = self.between("store", MemoryArchive(self.store))
         self.replay = Replay(archive=archive, redrive=self.redrive)
         self.retain = Retain(retention=store, clock=clock, policy=self.policy)
+        self.erase = Erase(store=store, erasure=store, clock=clock, policy=self.policy)
 
     def a_provider(self, profile: ProviderProfile) -> JudgedProvider:
         return JudgedProvider(profile, self.clock, self.journal)

@@ -7,6 +7,9 @@ from typing import Any, cast
 
 import falcon.testing
 
+from postroom.adapters.memory_archive import MemoryArchive
+from postroom.adapters.memory_board import MemoryBreakerBoard
+from postroom.adapters.memory_erasure import MemoryErasure
 from postroom.adapters.memory_hints import MemoryHints
 from postroom.adapters.memory_keys import MemoryKeyRing
 from postroom.adapters.memory_store import MemoryStore
@@ -14,14 +17,21 @@ from postroom.adapters.rate_limit import LocalRateLimit
 from postroom.domain.access import TEST_PROVIDER, Rate
 from postroom.domain.errors import ClockUnsureError
 from postroom.domain.policy import Policy
-from postroom.domain.ports import EmailStore
 from postroom.domain.routing import ProviderProfile
 from postroom.http.app import Services, create_app
 from postroom.http.options import Options
 from postroom.services.accept import Accept
 from postroom.services.accept_together import AcceptTogether
 from postroom.services.authenticate import Authenticate
+from postroom.services.cancel import Cancel
+from postroom.services.erase import Erase
+from postroom.services.explain import Explain
+from postroom.services.listing import Listing
+from postroom.services.providers import Providers
 from postroom.services.ready import OLDEST_BEAT, Ready
+from postroom.services.redrive import Redrive
+from postroom.services.replay import Replay
+from postroom.services.reschedule import Reschedule
 from postroom.services.show import Show
 from postroom.services.throttle import Throttle
 
@@ -85,6 +95,17 @@ class GivenInbox:
         return self.emails[:limit]
 
 
+class GivenQueues:
+    def __init__(self) -> None:
+        self.messages: dict[str, int] | None = {}
+
+    def backlog(self) -> dict[str, int] | None:
+        return self.messages
+
+    def clear(self, provider: str) -> int | None:
+        raise AssertionError(f"not over HTTP: {provider}")
+
+
 @dataclass
 class Stand:
     """Everything around one application."""
@@ -93,12 +114,13 @@ class Stand:
     keys: MemoryKeyRing = field(default_factory=MemoryKeyRing)
     key_required: bool = False
     rate: Rate | None = None
-    store: EmailStore = field(default_factory=MemoryStore)
+    store: MemoryStore = field(default_factory=MemoryErasure)
     hints: MemoryHints = field(default_factory=MemoryHints)
     clock: StillClock = field(default_factory=StillClock)
     beats: GivenBeats = field(default_factory=GivenBeats)
     inbox: GivenInbox = field(default_factory=GivenInbox)
     profiles: tuple[ProviderProfile, ...] = (SANDBOX, TEST_SANDBOX)
+    queues: GivenQueues = field(default_factory=GivenQueues)
     page: Callable[[str], tuple[bytes, str]] = lambda accept: (
         f"# asked for {accept}\n".encode(),
         "text/plain; charset=utf-8",
@@ -112,6 +134,20 @@ class Stand:
             "profiles": self.profiles,
             "policy": Policy(),
         }
+        self.board = MemoryBreakerBoard(
+            [profile.name for profile in self.profiles],
+            fail_max=5,
+            reset=timedelta(seconds=30),
+            window=timedelta(seconds=60),
+            timeout=Policy().timeout,
+            clock=self.clock,
+        )
+        archive = MemoryArchive(self.store)
+        # A test's own store may know nothing of erasing; then it is not asked to.
+        erasure: Any = self.store
+        shared: dict[str, Any] = {"store": self.store, "clock": self.clock}
+        hinting = shared | {"hints": self.hints, "policy": Policy()}
+        redrive = Redrive(**hinting)
         services = Services(
             authenticate=Authenticate(
                 ring=self.keys,
@@ -125,6 +161,20 @@ class Stand:
             accept=Accept(store=self.store, **parts),
             accept_together=AcceptTogether(intake=cast("Any", self.store), **parts),
             show=Show(store=self.store),
+            listing=Listing(archive=archive),
+            reschedule=Reschedule(**hinting),
+            cancel=Cancel(**shared),
+            redrive=redrive,
+            erase=Erase(**shared, erasure=erasure, policy=Policy()),
+            replay=Replay(archive=archive, redrive=redrive),
+            providers=Providers(
+                panel=self.board,
+                archive=archive,
+                hints=self.hints,
+                queues=self.queues,
+                names=[profile.name for profile in self.profiles],
+            ),
+            explain=Explain(clock=self.clock, board=self.board, profiles=self.profiles),
             ready=Ready(store=self.store, heartbeats=self.beats),
             inbox=self.inbox,
             clock=self.clock,

@@ -75,7 +75,7 @@ def test_a_method_that_is_not_allowed_is_405_with_those_that_are(stand: Stand) -
     answer = stand.client.simulate_put("/api/emails")
 
     assert answer.json["name"] == "method_not_allowed"
-    assert answer.headers["Allow"] == "POST, OPTIONS"
+    assert answer.headers["Allow"] == "GET, POST, OPTIONS"
 
 
 def test_a_crash_shows_nothing_and_is_logged_without_its_words() -> None:

@@ -15,12 +15,12 @@ from typing import Any
 import falcon.testing
 import pytest
 
+from postroom.adapters.memory_erasure import MemoryErasure
 from postroom.adapters.memory_keys import MemoryKeyRing
-from postroom.adapters.memory_store import MemoryStore
 from postroom.domain.access import TEST_PROVIDER, Scope
 from postroom.domain.email import Email, State
 from tests.builders import a_content, a_key, a_recipient, an_email
-from tests.web.stand import Stand, a_body
+from tests.web.stand import SANDBOX, Stand, a_body
 
 Operation = tuple[str, str]
 
@@ -40,6 +40,9 @@ class Call:
     is_operators: bool = False
 
 
+#: Another time for an email.
+LATER = {"scheduled_at": "2030-02-28T09:00:00Z"}
+
 #: How to call what is not only about one email, or takes a body.
 CALLS: Mapping[Operation, Call] = {
     ("post", "/api/emails"): Call(body=a_body()),
@@ -47,10 +50,27 @@ CALLS: Mapping[Operation, Call] = {
     ("post", "/api/emails/batch"): Call(body=[a_body(), a_body()]),
     ("post", "/api/email/batch"): Call(body=[a_body(), a_body()]),
     ("get", "/metrics"): Call(is_operators=True),
+    ("get", "/api/emails"): Call(query="?limit=100"),
+    ("get", "/api/email"): Call(query="?limit=100"),
+    ("patch", "/api/emails/{email_id}"): Call(body=LATER),
+    ("patch", "/api/email/{email_id}"): Call(body=LATER),
+    ("post", "/api/emails/{email_id}/cancel"): Call(body={"force": True}),
+    ("post", "/api/emails/{email_id}/retry"): Call(body={"force": True}),
+    ("get", "/api/dead-letters"): Call(query="?limit=100"),
+    ("post", "/api/dead-letters/replay"): Call(body={}),
+    ("get", "/api/providers"): Call(is_operators=True),
+    ("post", "/api/providers/{name}/trip"): Call(is_operators=True),
+    ("post", "/api/providers/{name}/reset"): Call(is_operators=True),
+    ("post", "/api/providers/{name}/drain"): Call(is_operators=True),
+    ("post", "/api/providers/{name}/resume"): Call(is_operators=True),
+    ("post", "/api/routing/explain"): Call(body=a_body()),
 }
 
 #: In whatever stands for the path's email.
 EMAIL_ID = "{email_id}"
+
+#: In whatever stands for the path's provider.
+PROVIDER = "{name}"
 
 A, B = "pr_live_" + "a" * 43, "pr_live_" + "b" * 43
 RESTRICTED, TEST = "pr_live_" + "r" * 43, "pr_test_" + "t" * 43
@@ -120,7 +140,7 @@ class Tenants:
 
     def __init__(self) -> None:
         self.emails = emails_of_a()
-        self.store = MemoryStore()
+        self.store = MemoryErasure()
         for email in self.emails:
             self.store.insert(email)
         everything = {"scopes": frozenset({Scope.ADMIN})}
@@ -154,7 +174,10 @@ class Tenants:
         if secret is not None:
             given["headers"] = {"Authorization": f"Bearer {secret}"}
         return self.stand.client.simulate_request(
-            method.upper(), path.replace(EMAIL_ID, email_id) + call.query, **given
+            method.upper(),
+            path.replace(EMAIL_ID, email_id).replace(PROVIDER, SANDBOX.name)
+            + call.query,
+            **given,
         )
 
     def of_a(self) -> list[Email | None]:

@@ -1,5 +1,6 @@
 """The window rule, against a plain log of calls and against the Lua scripts."""
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,12 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from postroom.adapters.breaker_latency import (
+    BOUNDS_MS,
+    CLASSES,
+    class_of,
+    percentile_ms,
+)
 from postroom.adapters.breaker_window import BUCKETS, Counts, Window
 from postroom.domain.ports import Permit, Report
 from postroom.domain.routing import BreakerState
@@ -85,7 +92,9 @@ reports = st.builds(
     Report,
     success=st.sampled_from([True, False, False, None]),
     trip=st.sampled_from([False] * 9 + [True]),
-    latency=st.sampled_from([timedelta(seconds=1), timedelta(seconds=14)]),
+    latency=st.sampled_from(
+        [timedelta(seconds=s) for s in (0, 0.04, 0.3, 1, 1.001, 14, 40)]
+    ),
 )
 steps = st.one_of(
     st.tuples(st.just("permit"), st.booleans()),
@@ -161,3 +170,59 @@ def test_both_boards_say_the_same_after_any_history(
             assert real.step(*step) == twin.step(*step), step
         assert real.board.view("alpha") == twin.board.view("alpha"), step
         assert real.board.health("alpha") == twin.board.health("alpha"), step
+
+
+# --- Latencies
+
+latencies = st.lists(st.integers(0, 40_000), min_size=1, max_size=100)
+
+
+def counted(values_ms: list[int]) -> list[int]:
+    counts = [0] * CLASSES
+    for value in values_ms:
+        counts[class_of(timedelta(milliseconds=value))] += 1
+    return counts
+
+
+@given(latencies, st.sampled_from([0.5, 0.95, 1.0]))
+def test_a_percentile_is_right_to_within_a_class(
+    values_ms: list[int], part: float
+) -> None:
+    exact = sorted(values_ms)[math.ceil(part * len(values_ms)) - 1]
+
+    told = percentile_ms(counted(values_ms), part)
+
+    assert told is not None
+    place = class_of(timedelta(milliseconds=exact))
+    bounds = [0, *BOUNDS_MS, BOUNDS_MS[-1]]
+    assert bounds[place] <= told <= bounds[place + 1]
+
+
+def test_no_calls_have_no_percentile() -> None:
+    assert percentile_ms([0] * CLASSES, 0.5) is None
+    assert percentile_ms([], 0.5) is None
+
+
+def test_a_bucket_of_a_release_before_counts_without_latencies(
+    redis_client: redis.Redis,
+) -> None:
+    clock = MovableClock(client=redis_client)
+    board = a_redis_board(redis_client, clock=clock, clock_lua=CLOCK_LUA)
+    permit = board.permit("alpha", probe=False)
+    assert isinstance(permit, Permit)
+    call = Report(success=True, latency=timedelta(milliseconds=200))
+    board.report(permit, call)
+    (slot,) = [
+        key
+        for key in redis_client.hkeys("postroom:breaker:alpha")
+        if key.startswith(b"w")
+    ]
+    old = redis_client.hget("postroom:breaker:alpha", slot).split(b":")[:6]
+    redis_client.hset("postroom:breaker:alpha", slot, b":".join(old))
+
+    before = board.view("alpha")
+    board.report(permit, call)
+
+    assert (before.calls, before.p50_ms) == (1, None)
+    after = board.view("alpha")
+    assert (after.calls, after.p50_ms, after.p95_ms) == (2, 175, 242)
