@@ -17,6 +17,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from .redaction import Redactor
 from .secret import Secret
 from .settings_table import Environment
+from .traces import told
 
 __all__ = ["configure"]
 
@@ -121,9 +122,7 @@ def _formatter(env: Environment, redactor: Redactor) -> logging.Formatter:
             _add_origin,
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # Plain tracebacks: the richer ones print local variables, and with them
-            # whole emails.
-            structlog.processors.format_exc_info,
+            _tell_exception,
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             redact,
             *(_json() if production else _words()),
@@ -135,6 +134,17 @@ def _add_origin(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     record: logging.LogRecord = event["_record"]
     event["logger"] = record.name
     event["pid"] = record.process
+    return event
+
+
+def _tell_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Write an exception down: richer ways print variables, and with them emails."""
+    found = event.pop("exc_info", None)
+    if found is True:
+        found = sys.exc_info()
+    ex = found[1] if isinstance(found, tuple) else found
+    if isinstance(ex, BaseException):
+        event["exception"] = told(ex)
     return event
 
 

@@ -129,7 +129,8 @@ def test_a_traceback_shows_no_address_no_secret_and_no_local_variable(
             logging.getLogger("dramatiq").exception("Failed")
 
     text = capsys.readouterr().err
-    assert text.count("ValueError: 550 [address] ***") == 2
+    assert text.count("in refuse") == 2
+    assert "ValueError: " not in text
     assert "canary" not in text
     assert "s3cret" not in text
 

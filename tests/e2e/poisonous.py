@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from postroom.actors import worker
 from postroom.adapters.settings import Settings
@@ -46,7 +47,9 @@ class Poisonous:
         if subject == IN_BUILD:
             os._exit(1)
         if subject == RAISING and (Path.home() / FAULT).exists():
-            raise RuntimeError(f"cannot write to {email.recipients}: {email.content}")
+            raise RuntimeError(
+                f"cannot write to {email.recipients}: {email.content.text}"
+            )
         built = self._provider.build(email, recipients=recipients, key=key)
         return replace(built, request=None) if subject == IN_SEND else built
 
@@ -68,7 +71,7 @@ def send() -> None:
     worker.send()
 
 
-def build_poisonous(settings: Settings) -> Parts:
-    parts = build(settings)
+def build_poisonous(settings: Settings, **options: Any) -> Parts:
+    parts = build(settings, **options)
     providers = {name: Poisonous(p) for name, p in parts.providers.items()}
     return replace(parts, providers=providers)
