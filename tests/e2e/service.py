@@ -126,11 +126,6 @@ class Service:
             **self.settings,
         }
 
-    @property
-    def _authorization(self) -> dict[str, str]:
-        key = self.settings.get("POSTROOM_API_KEY")
-        return {"Authorization": f"Bearer {key}"} if key else {}
-
     # Processes
 
     def prepare(self) -> None:

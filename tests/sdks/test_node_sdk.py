@@ -207,5 +207,5 @@ def test_errors_have_the_names_that_the_sdk_knows(service: Service, node: Node) 
         name: name for name in errors
     }
     assert all(one.data is None and one.error["message"] for one in errors.values())
-    assert wrong.error["statusCode"] == 403
+    assert wrong.error["statusCode"] == 401
     assert node.call("emails.cancel", done).error["statusCode"] == 409

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 import resend
 from resend.exceptions import (
-    InvalidApiKeyError,
     MissingApiKeyError,
     ResendError,
     ValidationError,
@@ -238,13 +237,16 @@ def test_a_missing_key_has_an_exception_of_its_own(
         resend.Emails.send(an_email())
 
 
-def test_a_wrong_key_has_an_exception_of_its_own(
+def test_a_wrong_key_is_told_by_its_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(resend, "api_key", "pr_live_of-somebody-else")
 
-    with pytest.raises(InvalidApiKeyError):
+    # The class of its own is for Resend's 403; here it is HTTP's 401.
+    with pytest.raises(ResendError) as caught:
         resend.Emails.send(an_email())
+    assert caught.value.code == 401
+    assert caught.value.error_type == "invalid_api_key"
 
 
 @pytest.mark.parametrize("verb", ["get", "cancel"])

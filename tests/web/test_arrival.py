@@ -93,6 +93,9 @@ def accepted(world: World, body: dict[str, Any], nasty: set[str]) -> Email | Non
     assert answer.status_code == 201, answer.json
     email = world.stand.store.load(answer.json["id"])
     assert email is not None
+    shown = world.stand.get(answer.headers["Location"]).json
+    for field in ("subject", "headers", "metadata"):
+        assert shown[field] == body.get(field, {})
     return email
 
 
