@@ -253,7 +253,7 @@ def email_answer(email: Email) -> EmailAnswer:
         created_at=email.created_at,
         scheduled_at=email.scheduled_at,
         last_event=last_event(email),
-        message_id=_message_id(email),
+        message_id=message_id(email),
         tags=tags(email),
         headers=dict(content.headers) if content else {},
         attachments=_attachments(email),
@@ -281,7 +281,8 @@ def email_answer(email: Email) -> EmailAnswer:
     )
 
 
-def _message_id(email: Email) -> str | None:
+def message_id(email: Email) -> str | None:
+    """Return what the provider that took an email last calls it."""
     names = [attempt.provider_message_id for attempt in email.attempts]
     return next((name for name in reversed(names) if name), None)
 

@@ -20,7 +20,8 @@ from ..services.show import Show
 from .answers import accepted_answer, email_answer
 from .batch_answers import receipt_answer
 from .body import read_json
-from .errors import ApiError
+from .errors import ApiError, validation_error
+from .faults import Fault, FaultCode
 from .fields import Context
 from .idempotency import key_of, mark_replay
 from .list_answers import ChangedAnswer, list_answer
@@ -125,6 +126,10 @@ class EmailItem:
     ) -> None:
         """Move a scheduled email to another time."""
         order = read_order(req, RescheduleIn, self._context, required=True)
+        if order.id not in {None, email_id}:
+            message = "must be that of the address, or absent"
+            fault = Fault(field="id", code=FaultCode.CONFLICT, message=message)
+            raise validation_error([fault])
         email = self._reschedule(
             email_id, to=order.scheduled_at, owner=req.context.owner
         )

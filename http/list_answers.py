@@ -17,7 +17,7 @@ from ..domain.email import (
     WaitingFor,
 )
 from ..services.replay import Replayed
-from .answers import Answer, Instant, TagAnswer, addresses, tags
+from .answers import Answer, Instant, TagAnswer, addresses, message_id, tags
 from .resend_words import last_event
 
 
@@ -42,6 +42,7 @@ class ListedEmailAnswer(Answer):
     created_at: Instant
     scheduled_at: Instant | None
     last_event: str
+    message_id: str | None
     tags: list[TagAnswer]
     metadata: dict[str, str]
     delivery: Delivery
@@ -122,6 +123,7 @@ def _listed(email: Email) -> ListedEmailAnswer:
         created_at=email.created_at,
         scheduled_at=email.scheduled_at,
         last_event=last_event(email),
+        message_id=message_id(email),
         tags=tags(email),
         metadata=dict(content.metadata) if content else {},
         delivery=email.delivery,

@@ -65,6 +65,10 @@ class RescheduleIn(_Order):
             "A time that has passed means now."
         ),
     )
+    id: str | None = Field(
+        None,
+        description="The address says which; Resend's SDK for Python repeats it here.",
+    )
 
 
 class NoneIn(_Order):

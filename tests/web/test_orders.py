@@ -131,6 +131,7 @@ class TestMove:
                 {"scheduled_at": "in 1 hour", "subject": "x"},
                 ("subject", "unknown_field"),
             ),
+            ({"scheduled_at": "in 1 hour", "id": "0" * 24}, ("id", "conflict")),
             ([], ("", "wrong_type")),
             ({f"x{no}": 1 for no in range(101)}, ("", "too_many")),
         ],
@@ -144,6 +145,17 @@ class TestMove:
 
         assert answer.status_code == 400
         assert faults(answer) == {fault}
+
+    @pytest.mark.parametrize("is_repeated", [True, False])
+    def test_the_id_may_stand_in_the_body_too(
+        self, stand: Stand, is_repeated: bool
+    ) -> None:
+        posted = stand.post(a_body(scheduled_at="in 3 days")).json["id"]
+        body = {"id": posted if is_repeated else None, "scheduled_at": "in 1 hour"}
+
+        answer = stand.client.simulate_patch(f"/api/emails/{posted}", json=body)
+
+        assert answer.status_code == 200
 
     def test_no_body_is_no_order(self, stand: Stand) -> None:
         assert stand.client.simulate_patch(f"/api/emails/{ID}").status_code == 415
