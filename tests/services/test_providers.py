@@ -44,6 +44,17 @@ def test_each_is_seen_with_what_waits_for_it(world: Simulation) -> None:
     assert (alpha.parked, beta.parked) == (0, 1)
 
 
+def test_what_its_queues_hold_is_seen_if_redis_tells(world: Simulation) -> None:
+    messages = {"send.alpha": 2, "send.alpha.high": 1, "send.gone": 4, "router": 5}
+
+    told = replace(of(world), queues=Queues(messages))
+    silent = replace(of(world), queues=Queues(None))
+
+    assert [each.queued for each in told()] == [3, 0]
+    assert [each.queued for each in silent()] == [None, None]
+    assert told.trip(ALPHA).queued == 3
+
+
 def test_an_order_is_answered_with_what_it_led_to(world: Simulation) -> None:
     providers = of(world)
 
