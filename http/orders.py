@@ -9,6 +9,7 @@ import falcon
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
@@ -29,6 +30,11 @@ MOST_REPLAYED = 100
 
 #: Most names of one body; no order has more than a few.
 _MOST_NAMES = 100
+
+
+def _whole(value: object) -> object:
+    """Take 5.0 for 5: to JSON Schema they are one integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _count(number: int) -> int:
@@ -104,6 +110,7 @@ class ReplayIn(_Order):
     since: _Instant | None = Field(None, description="Dead since then or later.")
     limit: Annotated[
         int,
+        BeforeValidator(_whole),
         AfterValidator(_count),
         WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST_REPLAYED}),
     ] = MOST_REPLAYED

@@ -110,6 +110,12 @@ def test_a_dry_run_counts_and_does_nothing(stand: Stand) -> None:
     assert len(listed(stand)) == 3
 
 
+def test_a_limit_may_be_written_as_json_writes_whole_numbers(stand: Stand) -> None:
+    given(stand)
+
+    assert replay(stand, {"limit": 2.0}).json["found"] == 2
+
+
 def test_a_filter_leaves_the_others(stand: Stand) -> None:
     given(stand)
 
