@@ -101,10 +101,10 @@ class Offer:
         )
 
     def _fail(self, emails: Sequence[Email], *, now: datetime) -> int:
-        return sum(
-            self.store.apply(failed(email, reason="expired", now=now))
-            for email in emails
-        )
+        if not emails:
+            return 0
+        changes = [failed(email, reason="expired", now=now) for email in emails]
+        return sum(self.store.apply_all(changes))
 
     def _offer(self, emails: Sequence[Email], *, now: datetime) -> int:
         changes = [offered(email, now=now, policy=self.policy) for email in emails]
@@ -137,7 +137,7 @@ class Offer:
             return
         if health.retry_at is None or health.retry_at <= now:
             for email in self.store.parked(provider, limit=1):
-                self.hints.route(Hint.of(email))
+                self.hints.route_all([(Hint.of(email), timedelta(0))])
 
 
 def _hint(change: Change, *, now: datetime) -> tuple[Hint, timedelta]:

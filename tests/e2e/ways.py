@@ -155,8 +155,8 @@ def _in_a_router() -> Iterator[tuple[str, Way]]:
         go=doubted, rules=LOST_THRICE, lane="doubt", deliveries=_LEAST, apart=True
     )
     yield "reconcile.hints.reconcile", doubt
-    yield "offer.hints.reconcile", Way(go=abandoned, **lost, **one)
-    for call in ("store.apply", "hints.route"):
+    yield "offer.hints.reconcile_all", Way(go=abandoned, **lost, **one)
+    for call in ("store.apply_all", "hints.route_all"):
         yield f"offer.{call}", Way(go=unhinted(), **one)
     for call in ("hints.has_forgotten", "store.due", "board.health", "store.parked"):
         yield f"offer.{call}", Way(go=unhinted(of_any=True), **one)
