@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from postroom.actors import worker
 from postroom.adapters.settings import Settings
@@ -68,7 +69,7 @@ def send() -> None:
     worker.send()
 
 
-def build_poisonous(settings: Settings) -> Parts:
-    parts = build(settings)
+def build_poisonous(settings: Settings, **options: Any) -> Parts:
+    parts = build(settings, **options)
     providers = {name: Poisonous(p) for name, p in parts.providers.items()}
     return replace(parts, providers=providers)
