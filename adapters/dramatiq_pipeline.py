@@ -41,7 +41,10 @@ class EnqueueBroker(RedisBroker):
         self.scripts["dispatch"] = self._dispatching
 
     def enqueue_all(self, messages: Sequence[tuple[Message[None], int | None]]) -> None:
-        """Enqueue messages, each with its delay in ms, in one trip.
+        """Enqueue messages, each with its delay in ms, in one pipeline.
+
+        That is two trips for all of them: the client asks first whether Redis still
+        knows the script.
 
         Raises:
             redis.RedisError: Redis did not take them all.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from functools import partial
 from typing import TypeVar
 
 import redis
@@ -37,9 +36,6 @@ AWAY_IN_WORKERS_S = 1.0
 
 #: The same after a single failure.
 HICCUP_S = 0.5
-
-#: Most hints of one trip.
-LARGEST_TRIP = 500
 
 #: It is there as long as Redis has kept what it was given: an emptied one lacks it.
 MEMORY_KEY = "postroom:remembers"
@@ -79,7 +75,7 @@ class RedisHints:
         self._enqueue([(_to_router(hint), delay)])
 
     def route_all(self, hints: Sequence[tuple[Hint, timedelta]]) -> None:
-        """Offer several emails to the router, each after its delay, in one trip."""
+        """Offer several emails to the router, each after its delay, together."""
         self._enqueue([(_to_router(hint), delay) for hint, delay in hints])
 
     def send(
@@ -98,7 +94,7 @@ class RedisHints:
         self._enqueue([(_to_reconcile(email_id), delay)])
 
     def reconcile_all(self, email_ids: Sequence[str]) -> None:
-        """Ask for several of them to be looked at now, in one trip."""
+        """Ask for several of them to be looked at now, together."""
         self._enqueue([(_to_reconcile(each), timedelta(0)) for each in email_ids])
 
     def release(self, provider: str, *, delay: timedelta = timedelta(0)) -> None:
@@ -113,22 +109,13 @@ class RedisHints:
                 message, wait_ms = waiting[0]
                 self._ask(lambda: self._broker.enqueue(message, delay=wait_ms))
             else:
-                self._ask_for_many(waiting)
+                self._ask(lambda: self._broker.enqueue_all(waiting))
         except HintError:
+            # Many at once are more than a hint or two, which the grace makes up for.
+            self._was_away = self._was_away or len(messages) > 1
             queues = sorted({message.queue_name for message, _ in messages})
             log.info("hint.failed", queue=" ".join(queues), count=len(messages))
             raise
-
-    def _ask_for_many(
-        self, messages: Sequence[tuple[Message[None], int | None]]
-    ) -> None:
-        for start in range(0, len(messages), LARGEST_TRIP):
-            part = messages[start : start + LARGEST_TRIP]
-            try:
-                self._ask(partial(self._broker.enqueue_all, part))
-            except HintError:
-                self._was_away = True  # that was more than a hint or two
-                raise
 
     def _ask(self, what: Callable[[], T]) -> T:
         if time.monotonic() < self._away_until:

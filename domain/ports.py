@@ -57,7 +57,7 @@ class EmailStore(Protocol):
 
         Raises:
             NotStoredError: It is known not to be stored.
-            StorageUnsureError: Nobody could find out within the budget of 4.5 s.
+            StorageUnsureError: Nobody could find out within the budget of 4 s.
         """
         ...
 
@@ -152,7 +152,7 @@ class Hints(Protocol):
         ...
 
     def route_all(self, hints: Sequence[tuple[Hint, timedelta]]) -> None:
-        """Offer several emails to the router, each after its delay, in one trip.
+        """Offer several emails to the router, each after its delay, together.
 
         Some of them may have got through where it raises.
         """
@@ -173,7 +173,7 @@ class Hints(Protocol):
         ...
 
     def reconcile_all(self, email_ids: Sequence[str]) -> None:
-        """Ask for several of them to be looked at now, in one trip."""
+        """Ask for several of them to be looked at now, together."""
         ...
 
     def release(self, provider: str, *, delay: timedelta = timedelta(0)) -> None:

@@ -22,8 +22,8 @@ from .asked import Asked
 SLICE = 1_000
 SLICES = 20
 
-#: Emails that are written and hinted at in one trip each. What a lost trip leaves
-#: without a hint waits for its grace.
+#: Emails that are written, and then hinted at, together. What a lost batch of hints
+#: leaves without one is made due again as soon as Redis is back.
 BATCH = 100
 
 
@@ -90,10 +90,14 @@ class Offer:
 
     def _take(self, batch: Sequence[Email], *, now: datetime) -> Counter[str]:
         """Do with each what its time asks for."""
-        claimable = [email for email in batch if email.state in CLAIMABLE]
-        lapsed = [email for email in batch if email.state not in CLAIMABLE]
-        expired = [e for e in claimable if is_expired(e, now=now, policy=self.policy)]
-        wanted = [e for e in claimable if e not in expired and _is_wanted(e, now)]
+        expired, wanted, lapsed = list[Email](), list[Email](), list[Email]()
+        for email in batch:
+            if email.state not in CLAIMABLE:
+                lapsed.append(email)
+            elif is_expired(email, now=now, policy=self.policy):
+                expired.append(email)
+            elif _is_wanted(email, now):
+                wanted.append(email)
         return Counter(
             expired=self._fail(expired, now=now),
             offered=self._offer(wanted, now=now),

@@ -107,7 +107,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_shipped_budget_leaves_time_for_the_hint_within_5_s() -> None:
-    assert mongo_store.INSERT_BUDGET_S == 4.5
+    assert mongo_store.INSERT_BUDGET_S == 4.0
 
 
 class TestInsert:
