@@ -39,6 +39,19 @@ def a_port() -> int:
     return next(port for port in _next_ports if _is_free(port))
 
 
+def ports_in_a_row(count: int) -> int:
+    """Return the first of so many free ports: all of them are the caller's.
+
+    For processes that share a setting and take the next free port each: one that was
+    given to somebody else may be free still when they come to it.
+    """
+    while True:
+        first = a_port()
+        rest = [a_port() for _ in range(count - 1)]
+        if rest == list(range(first + 1, first + count)):
+            return first
+
+
 def _is_free(port: int) -> bool:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

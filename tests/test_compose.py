@@ -21,7 +21,7 @@ import yaml
 
 from postroom.cli import procfile
 from tests.layout import ROOT
-from tests.ports import a_port
+from tests.ports import a_port, ports_in_a_row
 from tests.servers import PATIENCE_S
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -142,7 +142,8 @@ class Composed:
             "MONGODB_URI": mongodb,
             "REDIS_URL": redis,
             "PORT": str(self.port),
-            "POSTROOM_METRICS_PORT": str(a_port()),
+            # One for the worker, one for the router.
+            "POSTROOM_METRICS_PORT": str(ports_in_a_row(2)),
         }
 
     def environ(self, name: str) -> dict[str, str]:

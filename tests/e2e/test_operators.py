@@ -17,7 +17,7 @@ import pytest
 from postroom.domain.conservation import hour_of
 from tests.e2e.service import PATIENCE_S, Service
 from tests.fake_rules import Mode, Rule
-from tests.ports import a_port
+from tests.ports import ports_in_a_row
 
 #: Once open, a breaker stays so for longer than any test: only an order closes it.
 LONG = {"POSTROOM_BREAKER_RESET_S": "3600", "POSTROOM_BREAKER_WINDOW_S": "3600"}
@@ -30,7 +30,8 @@ HELLO = ("--to", "ada@example.com", "--subject", "Hello", "--text", "It works.")
 
 @pytest.fixture(scope="module")
 def slow_to_heal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    watched = {"POSTROOM_METRICS_PORT": str(a_port())}
+    # The worker takes one of the two, the router the other.
+    watched = {"POSTROOM_METRICS_PORT": str(ports_in_a_row(2))}
     folder = tmp_path_factory.mktemp("operators")
     with Service(folder, **LONG, **TWO, **watched) as running:
         yield running
