@@ -32,6 +32,7 @@ from .email_orders import EmailCancel, EmailRetry
 from .emails import EmailCollection, EmailItem
 from .explain import RoutingExplanation
 from .health import Health, Readiness
+from .large_bodies import LargeBodies
 from .metrics import Metrics, MetricsPage
 from .middleware import Compression, Cors, RequestLog, SecurityHeaders, Stopping
 from .openapi import document
@@ -88,6 +89,7 @@ def _middleware(services: Services, options: Options) -> Iterator[Any]:
         yield Cors(options.cors_origins)
     yield Compression()
     yield Stopping()
+    yield LargeBodies()
     yield Auth(
         services.authenticate, services.throttle, metrics_key=options.metrics_key
     )

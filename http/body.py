@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import Any, NoReturn
 
 import falcon
+from gunicorn.http.errors import ParseException
 
 from .errors import ApiError, validation_error
 from .faults import Fault, FaultCode
+from .heard import LARGE_BODY
+from .large_bodies import admit_large
 
 #: Bytes asked of the server at a time.
 _CHUNK = 65_536
 
+#: Most strings, objects and arrays in one body. Each becomes an object of 50 bytes and
+#: more, of which 15 MB hold millions; a hundred full emails have a third of this.
+MOST_PARTS = 100_000
+
+_PART = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]', re.DOTALL)
+
 #: JSON writes a surrogate as an escape only; the bytes of one are not UTF-8.
-_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class _TwiceError(ValueError):
@@ -38,10 +48,8 @@ def read_json(req: falcon.Request, *, limit: int) -> Any:
             stops coming, 400 for anything that is not JSON.
     """
     _check_type(req)
-    body = _read(req, limit)
-    if not body.strip():
-        raise _malformed("the body is empty, a JSON object was expected")
-    return parse_json(body)
+    # No name holds the bytes here: they go as soon as they are text.
+    return parse_json(_read(req, limit))
 
 
 def read_optional_json(req: falcon.Request, *, limit: int) -> Any:
@@ -60,28 +68,49 @@ def read_optional_json(req: falcon.Request, *, limit: int) -> Any:
     if req.content_type is not None or req.get_header("Origin") is not None:
         _check_type(req)
     body = _read(req, limit)
-    if not body.strip():
+    if not body or body.isspace():
         return {}
     _check_type(req)
     return parse_json(body)
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes | bytearray) -> Any:
     """Return what a JSON text in UTF-8 says.
 
     Raises:
         ApiError: 400, it says nothing that could be kept.
     """
     try:
-        parsed = json.loads(
-            body.decode("utf-8"),
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as ex:
+        raise _malformed(f"the body is not UTF-8 at byte {ex.start}") from ex
+    del body
+    if not text or text.isspace():
+        raise _malformed("the body is empty, a JSON object was expected")
+    if len(text) > LARGE_BODY:
+        _refuse_many_parts(text)
+    parsed = _parse(text)
+    if _SURROGATE_ESCAPE.search(text):
+        _refuse_lone_surrogates(parsed)
+    return parsed
+
+
+def _refuse_many_parts(text: str) -> None:
+    if next(islice(_PART.finditer(text), MOST_PARTS, None), None) is not None:
+        message = f"must be at most {MOST_PARTS} strings, objects and arrays"
+        fault = Fault(field="", code=FaultCode.TOO_MANY, message=message)
+        raise validation_error([fault])
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(
+            text,
             parse_constant=_refuse_constant,
             object_pairs_hook=_object,
         )
     except RecursionError as ex:
         raise _malformed("the body is nested too deeply") from ex
-    except UnicodeDecodeError as ex:
-        raise _malformed(f"the body is not UTF-8 at byte {ex.start}") from ex
     except _TwiceError as ex:
         raise _malformed("a name stands twice in one object of the body") from ex
     except json.JSONDecodeError as ex:
@@ -91,9 +120,6 @@ def parse_json(body: bytes) -> Any:
         ) from ex
     except ValueError as ex:
         raise _malformed("the body holds a number that JSON does not have") from ex
-    if _SURROGATE_ESCAPE.search(body):
-        _refuse_lone_surrogates(parsed)
-    return parsed
 
 
 def _check_type(req: falcon.Request) -> None:
@@ -115,10 +141,11 @@ def _check_type(req: falcon.Request) -> None:
     )
 
 
-def _read(req: falcon.Request, limit: int) -> bytes:
+def _read(req: falcon.Request, limit: int) -> bytearray:
     length = req.content_length
     if length is not None and length > limit:
         raise _too_large(limit)
+    admit_large(req, length or 0)
     # Falcon's bounded stream is empty for a chunked body; a server that ends its
     # input by itself, as gunicorn does, may be read to the end.
     ends_itself = req.env.get("wsgi.input_terminated", False)
@@ -129,12 +156,16 @@ def _read(req: falcon.Request, limit: int) -> bytes:
             body += chunk
             if len(body) > limit:
                 raise _too_large(limit)
+            admit_large(req, len(body))
     except TimeoutError as ex:
-        message = "the body stopped coming"
+        message = "the body stopped coming, or came too slowly"
         raise ApiError(408, "request_timeout", message) from ex
+    except (OSError, ParseException) as ex:
+        # The client is gone, or its chunks are not what RFC 9112 section 7.1 says.
+        raise _malformed("the body broke off, or its chunks are broken") from ex
     if length is not None and len(body) < length:
         raise _malformed("the body is shorter than its Content-Length")
-    return bytes(body)
+    return body
 
 
 def _too_large(limit: int) -> ApiError:

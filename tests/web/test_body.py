@@ -8,6 +8,7 @@ from typing import Any
 import falcon.testing
 import pytest
 
+from postroom.http.body import MOST_PARTS
 from postroom.http.options import Limits, Options
 from tests.web.stand import Stand, a_body, faults
 
@@ -18,7 +19,7 @@ MALFORMED = {
     "two": b"{}{}",
     "a hundred thousand arrays": b"[" * 100_000,
     "a hundred thousand closed arrays": b"[" * 100_000 + b"]" * 100_000,
-    "a hundred thousand objects": b'{"a":' * 100_000,
+    "forty thousand objects": b'{"a":' * 40_000,
     "NaN": b'{"to": NaN}',
     "Infinity": b'{"to": -Infinity}',
     "a number of 5000 digits": b'{"to": ' + b"9" * 5000 + b"}",
@@ -178,3 +179,23 @@ def test_a_length_that_is_no_number_is_400(small: Stand) -> None:
     status, _ = call(small, Counting(b"{}"), CONTENT_LENGTH="many")
 
     assert status.startswith("400")
+
+
+def test_more_strings_and_arrays_than_any_email_has_are_not_parsed(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse(_text: str) -> None:
+        raise AssertionError("it was parsed")
+
+    monkeypatch.setattr("postroom.http.body._parse", parse)
+    for many in (b"[]," * MOST_PARTS, b'"a\\"[",' * MOST_PARTS):
+        answer = stand.post_raw(b'{"to": [' + many + b"1]}")
+
+        assert answer.status_code == 400
+        assert faults(answer) == {("", "too_many")}
+
+
+def test_a_large_body_with_brackets_in_its_text_is_accepted(stand: Stand) -> None:
+    html = '<a href="x">[{' * MOST_PARTS
+
+    assert stand.post(a_body(html=html)).status_code == 201
