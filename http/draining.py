@@ -14,19 +14,14 @@ from collections.abc import Callable, Iterable, MutableMapping
 from types import FrameType
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
-
+from .hearing import STALL_S, HearingWorker
 from .middleware import STOPPING
 
 #: How long new requests are answered with 503 before the port closes, in seconds.
 DRAIN_S = 2.0
 
-#: How long a client may stop sending, or taking, in the middle of a request, in
-#: seconds. Without it one that vanished would hold a thread for ever.
-STALL_S = 20.0
-
-#: How long a leaving worker waits for a connection that never said anything, in
-#: seconds; as long as gunicorn keeps kept-alive ones then.
+#: How long a leaving worker waits for a request that is not all there, in seconds; as
+#: long as gunicorn keeps kept-alive connections then.
 LINGER_S = 2.0
 
 #: How often the master has reloaded (SIGHUP), in memory that all its workers share.
@@ -38,7 +33,7 @@ def note_reload(_arbiter: object) -> None:
     _reloads[0] = (_reloads[0] + 1) % 256
 
 
-class DrainingWorker(ThreadWorker):
+class DrainingWorker(HearingWorker):
     """A threaded worker with an orderly end."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -93,6 +88,4 @@ class DrainingWorker(ThreadWorker):
             return
         for listener in self.sockets:
             listener.close()
-        latest = time.monotonic() + LINGER_S
-        for connection in self.pending_conns:
-            connection.timeout = min(connection.timeout or latest, latest)
+        self.hurry(time.monotonic() + LINGER_S)

@@ -1,109 +1,22 @@
 """gunicorn as the Procfile starts it, over loopback."""
 
-import http.client
 import json
 import os
 import signal
 import socket
-import subprocess
-import sys
+import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.ports import a_port
+from postroom.http.heard import LARGE_BODY
+from tests.web.running import HEADERS, PATIENCE_S, Gunicorn, exchange, serving
 from tests.web.stand import a_body
 
 pytestmark = pytest.mark.e2e
-
-#: Bound on a start, an answer or a stop, in seconds; only a hang reaches it.
-PATIENCE_S = 30.0
-
-ROOT = Path(__file__).parents[2]
-
-#: The application over the store in memory.
-SERVED = "tests.web.served:create()"
-
-HEADERS = {"Content-Type": "application/json"}
-
-
-class Gunicorn:
-    """One master with its workers, in a process group of its own."""
-
-    def __init__(self, folder: Path, app: str = SERVED, **environ: str) -> None:
-        self.port = a_port()
-        self.home = folder / "home"
-        self.home.mkdir()
-        self.log = folder / "log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "gunicorn"),
-                    *("-c", "python:postroom.http.server"),
-                    app,
-                ],
-                cwd=ROOT,
-                env={
-                    "PATH": os.environ["PATH"],
-                    "HOME": str(self.home),
-                    "TMPDIR": str(folder),  # what a kill leaves goes with it
-                    "PORT": str(self.port),
-                    "WEB_CONCURRENCY": "2",
-                    **environ,
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def wait_until_ready(self) -> None:
-        # Both workers, or a signal may come before one of them handles it.
-        deadline = time.monotonic() + PATIENCE_S
-        while self.log.read_text().count("Booting worker") < 2 or not self._answers():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
-        time.sleep(1)
-
-    def _answers(self) -> bool:
-        try:
-            return self.call("GET", "/health")[0] == 200
-        except OSError:
-            return False
-
-    def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
-
-    def call(
-        self, method: str, path: str, body: Any = None
-    ) -> tuple[int, http.client.HTTPMessage, Any]:
-        connection = self.connect()
-        try:
-            return exchange(connection, method, path, body)
-        finally:
-            connection.close()
-
-    def is_port_open(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), PATIENCE_S).close()
-        except ConnectionError:
-            return False
-        return True
-
-
-def exchange(
-    connection: http.client.HTTPConnection, method: str, path: str, body: Any = None
-) -> tuple[int, http.client.HTTPMessage, Any]:
-    sent = None if body is None else json.dumps(body)
-    connection.request(method, path, sent, HEADERS)
-    answer = connection.getresponse()
-    return answer.status, answer.headers, json.loads(answer.read() or b"null")
 
 
 class InHand:
@@ -123,19 +36,6 @@ class InHand:
     def wait(self) -> int | None:
         self._thread.join(PATIENCE_S)
         return self.status
-
-
-@contextmanager
-def serving(folder: Path, **given: str) -> Iterator[Gunicorn]:
-    server = Gunicorn(folder, **given)
-    try:
-        server.wait_until_ready()
-        yield server
-    finally:
-        if server.process.poll() is None:
-            os.killpg(server.process.pid, signal.SIGKILL)
-        server.process.wait()
-        print(server.log.read_text())  # shown with a failure
 
 
 @pytest.fixture
@@ -225,11 +125,49 @@ def test_a_chunked_body_is_read_to_its_end(server: Gunicorn) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize(
+    "chunks", [b"zz\r\n\r\n", b"2\r\n{}}}\r\n0\r\n\r\n"], ids=["size", "end"]
+)
+def test_broken_chunks_are_a_400(server: Gunicorn, chunks: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE_S) as sock:
+        sock.sendall(
+            b"POST /api/emails HTTP/1.1\r\nHost: x\r\nContent-Type: application/json"
+            b"\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+        )
+        sock.shutdown(socket.SHUT_WR)
+
+        assert sock.recv(65536).startswith(b"HTTP/1.1 400")
+    assert "http.crash" not in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 9000000", b"Transfer-Encoding: chunked"]
+)
+def test_a_client_that_goes_away_is_no_crash(server: Gunicorn, framing: bytes) -> None:
+    sock = socket.create_connection(("127.0.0.1", server.port), PATIENCE_S)
+    sock.sendall(
+        b"POST /api/emails HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        + framing
+        + b"\r\n\r\n80000\r\n"
+        + b" " * LARGE_BODY
+    )
+    time.sleep(0.3)
+    # A reset, not an end.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+    deadline = time.monotonic() + PATIENCE_S
+    while "status=400" not in server.log.read_text():
+        assert time.monotonic() < deadline, server.log.read_text()
+        time.sleep(0.05)
+    assert "http.crash" not in server.log.read_text()
+
+
 def test_a_body_over_the_cap_is_refused_before_it_is_sent(server: Gunicorn) -> None:
     with socket.create_connection(("127.0.0.1", server.port), PATIENCE_S) as sock:
         sock.sendall(
             b"POST /api/emails HTTP/1.1\r\nHost: x\r\nContent-Type: application/json"
-            b"\r\nContent-Length: 999999999\r\n\r\n{"
+            b"\r\nContent-Length: 999999999\r\n\r\n" + b" " * LARGE_BODY
         )
 
         answer = sock.recv(65536)
