@@ -67,8 +67,9 @@ _ERRORS: Mapping[int, tuple[str, str]] = {
         "ServiceUnavailable",
         (
             "`storage_unsure`: nobody could find out whether the email was stored; "
-            "repeat the request with its key, or look it up by the `id` first. Others: "
-            "try again after `Retry-After` s."
+            "repeat the request with its key, or look it up by the `id` first. Others "
+            "(`store_unavailable`, `stopping`, `too_busy`): try again after "
+            "`Retry-After` s."
         ),
     ),
 }
