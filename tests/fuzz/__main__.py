@@ -43,8 +43,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--examples",
         type=int,
-        default=200,
-        help="most cases of one operation in each phase (200)",
+        default=300,
+        help="most cases of one operation in each phase (300)",
     )
     parser.add_argument(
         "--least",

@@ -12,7 +12,7 @@ from tests.fuzz.run import fuzz
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 #: Most cases of one operation in each phase.
-EXAMPLES = scaled(suite=25, full=200)
+EXAMPLES = scaled(suite=25, full=300)
 
 #: Fewer cases in all would say that something was not tried.
 FEWEST = scaled(suite=300, full=2000)
