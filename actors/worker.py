@@ -102,7 +102,7 @@ def _parts(*, queues: bool = False) -> Parts:
     try:
         settings = Settings.from_env(os.environ)  # noqa: TID251  # a composition root
         logs.configure(settings.env, secrets=settings.secrets)
-        parts = build(settings, patient=True)
+        parts = build(settings, in_worker=True)
         check = SelfCheck(parts.premises)
         start(check, tell, queues=queues, without={rules.KEYS})
     except SettingsError as ex:

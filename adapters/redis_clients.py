@@ -24,14 +24,23 @@ def broker_client(settings: Settings) -> redis.Redis:
     return _client(settings, timeout_s=5.0, connect_s=1.0)
 
 
-def hints_client(settings: Settings, *, patient: bool = False) -> redis.Redis:
+def hints_client(settings: Settings, *, in_worker: bool = False) -> redis.Redis:
     """Return the client that enqueues: a POST must not wait for it, a worker may."""
-    timeout_s = 2.0 if patient else 0.3
+    timeout_s = 2.0 if in_worker else 0.3
     return _client(settings, timeout_s=timeout_s, connect_s=timeout_s)
 
 
-def breaker_client(settings: Settings) -> redis.Redis:
-    """Return the client of breakers and heartbeats: a send waits for it once."""
+def breaker_client(settings: Settings, *, in_worker: bool = False) -> redis.Redis:
+    """Return the client of breakers: a send waits for it once, elsewhere an operator.
+
+    Nobody who asks how a provider is shall hear that Redis is away because it was slow.
+    """
+    timeout_s = 0.2 if in_worker else 1.0
+    return _client(settings, timeout_s=timeout_s, connect_s=timeout_s)
+
+
+def beats_client(settings: Settings) -> redis.Redis:
+    """Return the client of heartbeats: each pass of a sweep waits for it once."""
     return _client(settings, timeout_s=0.2, connect_s=0.2)
 
 

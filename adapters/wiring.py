@@ -112,12 +112,12 @@ class Parts:
         return tuple(provider.profile for provider in self.providers.values())
 
 
-def build(settings: Settings, *, patient: bool = False) -> Parts:
+def build(settings: Settings, *, in_worker: bool = False) -> Parts:
     """Make the parts. Nothing is connected until it is used.
 
     Args:
         settings: Of this installation.
-        patient: Whether hints may wait for Redis: in a worker, where no client waits.
+        in_worker: Whether emails are sent from here, and no client or operator waits.
     """
     failpoints = Failpoints(settings.failpoints_dir)
     closing = ExitStack()
@@ -133,9 +133,9 @@ def build(settings: Settings, *, patient: bool = False) -> Parts:
     inbox = MongoInbox(database)
     names = _all_names(settings)
     broker_client = redis_clients.broker_client(settings)
-    hints_client = redis_clients.hints_client(settings, patient=patient)
-    board_client = redis_clients.breaker_client(settings)
-    beats_client = redis_clients.breaker_client(settings)
+    hints_client = redis_clients.hints_client(settings, in_worker=in_worker)
+    board_client = redis_clients.breaker_client(settings, in_worker=in_worker)
+    beats_client = redis_clients.beats_client(settings)
     looks_client = redis_clients.looks_client(settings)
     rates_client = redis_clients.rates_client(settings)
     clients = (broker_client, hints_client, board_client, beats_client, looks_client)
@@ -149,7 +149,9 @@ def build(settings: Settings, *, patient: bool = False) -> Parts:
         erasure=MongoErasure(database),
         ledger=ledger,
         books=MongoBooks(database, bound_s=AUDIT_SEARCH_S),
-        hints=RedisHints(hints_client, away_s=AWAY_IN_WORKERS_S if patient else AWAY_S),
+        hints=RedisHints(
+            hints_client, away_s=AWAY_IN_WORKERS_S if in_worker else AWAY_S
+        ),
         clock=clock,
         chance=SystemChance(),
         board=RedisBreakerBoard(

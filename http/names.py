@@ -40,12 +40,12 @@ class Draft:
 def put_names_right(raw: dict[str, Any]) -> Draft:
     """Drop nulls, take older names for new ones, refuse fields that are to come."""
     draft = Draft(json=_without_nulls(raw))
-    _refuse_coming(draft, draft.json, _NOT_YET, prefix="")
-    _take_older_names(draft, draft.json, _OLDER, prefix="")
-    for empty in ("text", "html"):
+    for empty in ("text", "html", _OLDER["text"]):
         # What SDKs send for a body that is not there.
         if draft.json.get(empty) == "":
             del draft.json[empty]
+    _refuse_coming(draft, draft.json, _NOT_YET, prefix="")
+    _take_older_names(draft, draft.json, _OLDER, prefix="")
     attachments = draft.json.get("attachments")
     if isinstance(attachments, list):
         draft.json["attachments"] = [

@@ -17,6 +17,7 @@ from .examples import (
 )
 from .idempotency import HEADER as KEY
 from .idempotency import REPLAYED
+from .openapi_models import OF_BATCH
 from .openapi_parts import (
     EMAIL_ID,
     SCHEMA_REF,
@@ -145,7 +146,7 @@ def _batch_body() -> Part:
         "type": "array",
         "minItems": 1,
         "maxItems": MOST_EMAILS,
-        "items": {"$ref": SCHEMA_REF.format(model=EmailIn.__name__)},
+        "items": {"$ref": SCHEMA_REF.format(model=OF_BATCH)},
     }
     media = {"schema": emails, "example": NEW_BATCH}
     return {"required": True, "content": {"application/json": media}}

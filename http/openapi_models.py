@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,6 +12,9 @@ from pydantic.json_schema import models_json_schema
 from .answers import ErrorAnswer
 from .openapi_parts import SCHEMA_REF, Family
 from .options import Limits
+
+#: The schema of one email of a batch.
+OF_BATCH = "BatchEmailIn"
 
 
 def schemas(families: Iterable[Family], limits: Limits) -> dict[str, dict[str, Any]]:
@@ -32,7 +36,20 @@ def schemas(families: Iterable[Family], limits: Limits) -> dict[str, dict[str, A
     _state_limits(found["EmailIn"]["properties"], limits)
     for name in ("EmailIn", "AttachmentIn", "ForceIn", "ReplayIn"):
         _allow_null(found[name])
+    found[OF_BATCH] = _without_files(found["EmailIn"])
     return found
+
+
+def _without_files(email: dict[str, Any]) -> dict[str, Any]:
+    """Describe an email of a batch, which has no attachments."""
+    of_batch = deepcopy(email)
+    of_batch["title"] = OF_BATCH
+    properties = of_batch["properties"]
+    properties["attachments"] = {
+        "description": "None: an email with attachments is sent by itself.",
+        "anyOf": [{"type": "array", "maxItems": 0}, {"type": "null"}],
+    }
+    return of_batch
 
 
 def _state_limits(properties: dict[str, Any], limits: Limits) -> None:

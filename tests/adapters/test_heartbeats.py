@@ -16,7 +16,7 @@ from postroom.adapters.heartbeats import (
     MemoryHeartbeats,
     RedisHeartbeats,
 )
-from postroom.adapters.redis_clients import breaker_client
+from postroom.adapters.redis_clients import beats_client
 from postroom.adapters.settings import Settings
 from postroom.domain.ports import Heartbeats
 from tests.servers import a_redis
@@ -106,7 +106,7 @@ def test_a_client_that_decodes_sees_the_same(redis_url: str) -> None:
 def test_redis_away_raises_nothing_and_they_come_back_with_it(tmp_path: Path) -> None:
     server = a_redis(tmp_path)
     settings = Settings.from_env({"REDIS_URL": server.url})
-    with breaker_client(settings) as client:
+    with beats_client(settings) as client:
         heartbeats = RedisHeartbeats(client)
 
         heartbeats.beat("worker")

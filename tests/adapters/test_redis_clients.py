@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from postroom.adapters.redis_clients import (
+    beats_client,
     breaker_client,
     broker_client,
     hints_client,
@@ -26,7 +27,7 @@ from tests.servers import a_redis
 
 ClientOf = Callable[[Settings], redis.Redis]
 
-CLIENTS = [broker_client, hints_client, breaker_client, looks_client]
+CLIENTS = [broker_client, hints_client, breaker_client, beats_client, looks_client]
 
 
 def settings_for(url: str, **more: str) -> Settings:
@@ -79,7 +80,9 @@ def test_a_full_pool_makes_others_wait_and_then_fails(redis_url: str) -> None:
         assert client.ping()
 
 
-@pytest.mark.parametrize("client_of", [hints_client, breaker_client, looks_client])
+@pytest.mark.parametrize(
+    "client_of", [hints_client, breaker_client, beats_client, looks_client]
+)
 def test_a_server_that_never_answers_is_given_up_soon_and_asked_once(
     client_of: ClientOf,
 ) -> None:

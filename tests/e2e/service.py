@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Self
 
@@ -188,7 +189,10 @@ class Service:
         except urllib.error.HTTPError as ex:
             answer = ex
         with answer:
-            text = answer.read()
+            try:
+                text = answer.read()
+            except HTTPException as ex:
+                raise ConnectionError("the answer broke off") from ex
             return Answer(
                 status=answer.status,
                 body=json.loads(text) if text[:1] in (b"{", b"[") else text,

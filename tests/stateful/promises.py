@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from datetime import datetime
 from itertools import combinations, pairwise
 
@@ -49,7 +48,7 @@ class Promises:
         assert not missing, f"accepted, and not in the store: {missing}"
         there = {e.content.subject for e in emails.values() if e.content}
         assert not there & self.world.refused, "refused, and in the store"
-        self._check_requests(emails.values())
+        self._check_requests()
         for email in emails.values():
             self._check_email(email)
         for email_id in touched:
@@ -78,13 +77,11 @@ class Promises:
             _check_fences(self.history[email_id])
         return list(dict.fromkeys(touched))
 
-    def _check_requests(self, emails: Iterable[Email]) -> None:
+    def _check_requests(self) -> None:
         """What was asked for under a key is there once, and all of it together."""
         there: dict[str, list[datetime]] = defaultdict(list)
-        for email in emails:
-            if email.content and email.email_id in self.world.store.came_in:
-                at = self.world.store.came_in[email.email_id]
-                there[email.content.subject].append(at)
+        for email_id, at in self.world.store.came_in.items():
+            there[self.world.store.subjects[email_id]].append(at)
         for items in self.world.requests.values():
             times = [sorted(there[new.content.subject]) for new in items]
             assert all(one == times[0] for one in times), "a part of a request"

@@ -57,6 +57,8 @@ class WatchedStore(MemoryErasure):
         self.written: list[Written] = []
         #: When emails came in that were asked for under keys.
         self.came_in: dict[str, datetime] = {}
+        #: As they came in: of an email that is erased the store no longer tells it.
+        self.subjects: dict[str, str] = {}
         self._first: dict[tuple[str, int, int], Written] = {}
         self._now = now
 
@@ -75,6 +77,7 @@ class WatchedStore(MemoryErasure):
         if kept is receipt:
             for email in emails:
                 self.came_in.setdefault(email.email_id, self._now())
+                self.subjects.setdefault(email.email_id, email.content.subject)
         return kept
 
     def _erase(self, change: Change) -> bool:

@@ -294,6 +294,8 @@ GOOD = {
         ("cc", "bcc", "reply_to", "headers", "attachments", "tags", "scheduled_at")
     ),
     "nulls of what is not there yet": {"template": None, "topic_id": None},
+    "an empty text beside its older name": {"text": "", "content": "Hello"},
+    "an older name that is empty": {"content": ""},
     "equal older names": {"title": "Hi", "content": "Hello"},
     "base64 in lines": {"attachments": [file(content="aGVs\r\nbG8=\n")]},
     "a Buffer of Node": {
