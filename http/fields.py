@@ -204,7 +204,7 @@ FileName = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^[^/\\]*$",
+            "pattern": r'^[^\s/\\"]([^/\\"]*[^\s/\\"])?$',
             "minLength": 1,
             "maxLength": 255,
         }

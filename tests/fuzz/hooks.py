@@ -7,6 +7,7 @@ from typing import Any
 
 import schemathesis
 from hypothesis import strategies as st
+from schemathesis.core.parameters import ParameterLocation
 
 #: What may be wrong with a value that fits its schema: rules that no schema says.
 BEYOND_SCHEMAS = frozenset(
@@ -66,3 +67,19 @@ def what_fits_the_schema_is_refused_by_a_rule_only(
         assert codes, body["message"]
         assert codes <= BEYOND_SCHEMAS, sorted(codes - BEYOND_SCHEMAS)
     assert response.status_code not in (413, 415), response.status_code
+
+
+@schemathesis.check
+def only_a_permissive_batch_answers_what_does_not_fit(
+    _ctx: schemathesis.CheckContext,
+    response: schemathesis.Response,
+    case: schemathesis.Case,
+) -> None:
+    """Hold a batch that was taken against its schema, as Schemathesis does others."""
+    if case.meta is None or not case.path.endswith("/batch"):
+        return
+    body = case.meta.components.get(ParameterLocation.BODY)
+    if body is not None and body.mode.is_negative and response.status_code < 400:
+        headers = case.headers or {}
+        assert headers.get("x-batch-validation") == "permissive", headers
+        assert response.json()["errors"], "what does not fit is not told"
