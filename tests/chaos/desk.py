@@ -1,43 +1,29 @@
-"""Whoever changes their mind: cancels, moves and redrives, through the services.
-
-The use cases are put together as the command line does it, over the same proxies as
-the processes, so that the faults hit them too.
-"""
+"""Whoever changes their mind: cancels, moves and redrives, over HTTP."""
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from postroom.adapters import logs
-from postroom.adapters.settings import Settings
-from postroom.adapters.wiring import build
-from postroom.domain.email import Email
-from postroom.domain.errors import (
-    ClockUnsureError,
-    ForbiddenTransitionError,
-    StoreUnavailableError,
-)
-from postroom.services.cancel import Cancel
-from postroom.services.redrive import Redrive
-from postroom.services.reschedule import Reschedule
+from tests.chaos.asking import ask
 from tests.chaos.evidence import DONE, REFUSED, UNSURE, Ledger, Verb
-from tests.chaos.house import House
-from tests.chaos.load import Wish
+from tests.chaos.wishes import Wish
+from tests.e2e.service import Service
 
 #: Of the emails for later, how many are cancelled, and how many are moved.
 CANCELLED, MOVED = 0.35, 0.35
 
 #: Of the others, how many are cancelled at once: a race with their sending.
 CANCELLED_AT_ONCE = 0.04
+
+#: And how many by force, when most are sent and some are in doubt.
+FORCED = 0.04
 
 #: How long one that is refused is left to become a dead letter, in seconds.
 REDRIVE_AFTER_S = (2.0, 6.0)
@@ -47,22 +33,21 @@ MOVED_BY_S = (1.0, 6.0)
 
 WORKERS = 16
 
+#: The method, the end of the path, and the body of each verb but the move.
+ORDERS = {
+    "cancel": ("POST", "/cancel", None),
+    "cancel_by_force": ("POST", "/cancel", {"force": True}),
+    "redrive": ("POST", "/retry", None),
+}
+
 
 class Desk:
     """Acts on some of the accepted emails, from `with` to its end."""
 
-    def __init__(self, house: House, folder: Path, *, seed: int, until: float) -> None:
-        settings = Settings.from_env(house.environ)
-        logs.configure(settings.env, secrets=settings.secrets, level=logging.CRITICAL)
-        self._parts = build(settings)
-        shared: dict[str, Any] = {
-            "store": self._parts.store,
-            "clock": self._parts.clock,
-        }
-        more = shared | {"hints": self._parts.hints, "policy": settings.policy}
-        self._cancel = Cancel(**shared)
-        self._reschedule = Reschedule(**more)
-        self._redrive = Redrive(**more)
+    def __init__(
+        self, service: Service, folder: Path, *, seed: int, until: float
+    ) -> None:
+        self._service = service
         self._ledger = Ledger(folder, "verbs")
         self._draw = random.Random(f"{seed} desk")  # noqa: S311 - a test's
         self._until = until
@@ -82,7 +67,6 @@ class Desk:
         self._stop.set()
         self._pool.shutdown()
         self._ledger.close()
-        self._parts.close()
 
     def told(self, wish: Wish, email_id: str) -> None:
         """Perhaps do something about an email that was just accepted."""
@@ -101,6 +85,8 @@ class Desk:
             self._pool.submit(self._act, "reschedule", email_id, wait, to)
         elif chance < CANCELLED_AT_ONCE:
             self._pool.submit(self._act, "cancel", email_id, wait / 20)
+        elif chance < CANCELLED_AT_ONCE + FORCED:
+            self._pool.submit(self._act, "cancel_by_force", email_id, wait * 4)
 
     def _act(
         self, name: str, email_id: str, wait_s: float, to: float | None = None
@@ -108,7 +94,7 @@ class Desk:
         if self._stop.wait(wait_s):
             return
         asked_at = time.time()
-        answer = _answer(lambda: self._ask(name, email_id, to))
+        answer = self._ask(name, email_id, to)
         verb = Verb(
             name=name,
             email_id=email_id,
@@ -119,22 +105,25 @@ class Desk:
         )
         self._ledger.add(verb)
 
-    def _ask(self, name: str, email_id: str, to: float | None) -> Email:
-        if name == "cancel":
-            return self._cancel(email_id)
-        if name == "redrive":
-            return self._redrive(email_id)
-        assert to is not None
-        return self._reschedule(email_id, to=datetime.fromtimestamp(to, UTC))
+    def _ask(self, name: str, email_id: str, to: float | None) -> str:
+        path = f"/api/emails/{email_id}"
+        if to is None:
+            method, verb, body = ORDERS[name]
+            status, _ = ask(self._service, method, path + verb, body)
+        else:
+            at = datetime.fromtimestamp(to, UTC).isoformat(timespec="milliseconds")
+            status, _ = ask(self._service, "PATCH", path, {"scheduled_at": at})
+        return _meaning(status)
 
 
-def _answer(ask: Callable[[], Email]) -> str:
-    try:
-        ask()
-    except (ForbiddenTransitionError, ClockUnsureError):
-        return REFUSED
-    except StoreUnavailableError:
-        return UNSURE
-    except Exception as ex:  # noqa: BLE001 - the judge shows it
-        return type(ex).__name__
-    return DONE
+def _meaning(status: int | str) -> str:
+    """Return what an answer says of the change; one of our faults says it itself."""
+    match status:
+        case 200 | 202:
+            return DONE
+        case 409:
+            return REFUSED
+        case 503 | str():
+            return UNSURE
+        case _:
+            return f"HTTP {status}"

@@ -23,13 +23,16 @@ DONE, REFUSED, UNSURE = "done", "refused", "unsure"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """One POST and its answer.
+    """One email of a POST, and what its client was answered.
 
     Attributes:
+        no: Of the email that is asked for, however often that is.
         digest: Of recipients, subject and bodies, as the provider's journal has it.
         scheduled_at: When it was asked to go, or ``None`` for at once.
         status: The answer's, or the fault of the connection.
         seconds: How long the client waited.
+        key: The name that the client has for the request, if any.
+        said: The name of the error, if it was one.
     """
 
     no: int
@@ -40,10 +43,17 @@ class Post:
     status: int | str
     email_id: str | None
     seconds: float
+    key: str | None = None
+    said: str = ""
 
     @property
     def answered_at(self) -> float:
         return self.asked_at + self.seconds
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the client was told so; 200 is the answer to a batch."""
+        return self.status in {200, 201}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +61,7 @@ class Verb:
     """A cancel, reschedule or redrive and what its caller was told.
 
     Attributes:
+        name: ``cancel``, ``cancel_by_force``, ``reschedule`` or ``redrive``.
         answer: ``done``, ``refused`` or ``unsure``.
         to: The time that a reschedule asked for.
     """
@@ -140,9 +151,10 @@ class Ledger:
         self._file = path_of(folder, name).open("ab")
         self._lock = threading.Lock()
 
-    def add(self, fact: Any) -> None:
+    def add(self, *facts: Any) -> None:
+        lines = "".join(json.dumps(asdict(fact)) + "\n" for fact in facts)
         with self._lock:
-            self._file.write(json.dumps(asdict(fact)).encode() + b"\n")
+            self._file.write(lines.encode())
             self._file.flush()
             os.fsync(self._file.fileno())
 

@@ -73,6 +73,10 @@ class Plan:
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def is_ours(self) -> bool:
+        return self.design == "postroom"
+
+    @property
     def environ(self) -> dict[str, str]:
         fast = {k: v for k, v in SHORT.items() if not self.shipped or k not in SHIPPED}
         keys = OF_KEYS if self.provider == "keys" else {}
@@ -127,7 +131,7 @@ class House(Service):
 
     @property
     def lines(self) -> dict[str, str]:
-        is_ours = self.plan.design == "postroom"
+        is_ours = self.plan.is_ours
         lines = super().lines if is_ours else baseline.lines(self.plan.design)
         return lines | ({"worker_b": lines["worker"]} if self.plan.workers > 1 else {})
 

@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.chaos.cases import Case, cases_of
+from tests.chaos.cases import Case, Keyed, cases_of, keyed_of
 from tests.chaos.evidence import DONE, REFUSED, UNSURE, Evidence, Send
 
 #: How much earlier than its time an email may leave, in seconds: the store keeps
 #: times in milliseconds, and its clock is read over a connection that is made slow.
 EARLY_S = 0.05
+
+
+#: How a client takes an email back.
+CANCELS = ("cancel", "cancel_by_force")
 
 
 # One function for each figure: what one email adds to it
@@ -29,7 +33,7 @@ def lost(case: Case) -> int:
 
 def _is_excused(case: Case) -> bool:
     stored = case.document
-    if case.had("cancel", DONE):
+    if any(case.had(verb, DONE) for verb in CANCELS):
         return True
     if stored is None:
         return False
@@ -37,7 +41,7 @@ def _is_excused(case: Case) -> bool:
         is_bounded = stored.unknown_attempts > case.max_unknown
         return case.is_careful or is_bounded
     if stored.state == "cancelled":
-        return case.had("cancel", UNSURE)
+        return any(case.had(verb, UNSURE) for verb in CANCELS)
     return stored.state == "failed" and case.was_refused
 
 
@@ -57,7 +61,10 @@ def at_most_once_twice(case: Case) -> int:
 
 
 def sent_after_cancel(case: Case) -> int:
-    """Sent at all, though a client was told that it is cancelled, nothing being out."""
+    """Sent at all, though a client was told that it is cancelled, nothing being out.
+
+    One that was cancelled by force may be out: that is what the force is for.
+    """
     return int(case.had("cancel", DONE) and bool(case.sends))
 
 
@@ -149,14 +156,34 @@ def redriven(case: Case) -> int:
     return int(case.had("redrive", DONE))
 
 
+def cancelled_by_force(case: Case) -> int:
+    """Cancelled though it might be out."""
+    return int(case.had("cancel_by_force", DONE))
+
+
+def repeats(case: Case) -> int:
+    """Asked for again under its key, and answered as accepted."""
+    return case.repeats
+
+
+def idempotency_twice(keyed: Keyed) -> int:
+    """Asked for under one key, and two emails, or one that is sent twice.
+
+    A copy after an attempt that nobody knows the outcome of is none of the key's. That
+    the same request is taken for another one is as wrong.
+    """
+    is_one = len(keyed.ids) <= 1 and not keyed.is_denied
+    return int(not is_one or keyed.sends - 1 > keyed.recorded)
+
+
 def _state(case: Case) -> str | None:
     return case.document.state if case.document else None
 
 
 Figure = Callable[[Case], int]
 
-#: Any of these is a broken promise.
-FATAL: Mapping[str, Figure] = {
+#: Any of these is a broken promise: to whom an accepted email belongs.
+OF_EMAILS: Mapping[str, Figure] = {
     "lost": lost,
     "docs_missing": docs_missing,
     "false_sent": false_sent,
@@ -166,6 +193,14 @@ FATAL: Mapping[str, Figure] = {
     "wrong_content": wrong_content,
     "unexplained_duplicates": unexplained_duplicates,
 }
+
+#: And these: to whoever asks under a key.
+OF_KEYS: Mapping[str, Callable[[Keyed], int]] = {
+    "idempotency_twice": idempotency_twice,
+}
+
+#: All of them.
+FATAL = (*OF_EMAILS, *OF_KEYS)
 
 #: These tell what the faults have cost.
 TOLD: Mapping[str, Figure] = {
@@ -177,8 +212,10 @@ TOLD: Mapping[str, Figure] = {
     "still_open": still_open,
     "cancelled": cancelled,
     "cancels_refused": cancels_refused,
+    "cancelled_by_force": cancelled_by_force,
     "moved": moved,
     "redriven": redriven,
+    "repeats": repeats,
     "odd_answers": odd_answers,
 }
 
@@ -188,7 +225,7 @@ class Verdict:
     """The figures, and of those that break a promise whose they are.
 
     Attributes:
-        accepted: Emails answered with 201.
+        accepted: Emails whose client was told so.
         figures: By name.
         guilty: By figure, the ids of the emails.
     """
@@ -210,14 +247,20 @@ def judge(evidence: Evidence, *, max_unknown: int = 3) -> Verdict:
         max_unknown: The setting of that name.
     """
     cases = cases_of(evidence, max_unknown=max_unknown)
-    figures = {n: sum(map(figure, cases)) for n, figure in {**FATAL, **TOLD}.items()}
+    keyed = keyed_of(evidence)
+    by_email = {**OF_EMAILS, **TOLD}
+    figures = {n: sum(map(figure, cases)) for n, figure in by_email.items()}
+    figures |= {n: sum(map(figure, keyed)) for n, figure in OF_KEYS.items()}
     strangers = _strangers(evidence)
     figures["wrong_content"] += len(strangers)
     guilty = {
         name: tuple(case.post.email_id or "" for case in cases if figure(case))
-        for name, figure in FATAL.items()
+        for name, figure in OF_EMAILS.items()
     }
     guilty["wrong_content"] += strangers
+    for name, of_key in OF_KEYS.items():
+        found = (one.ids for one in keyed if of_key(one))
+        guilty[name] = tuple("+".join(sorted(ids)) for ids in found)
     return Verdict(
         accepted=len(cases),
         figures=figures,
@@ -228,7 +271,7 @@ def judge(evidence: Evidence, *, max_unknown: int = 3) -> Verdict:
 def _strangers(evidence: Evidence) -> tuple[str, ...]:
     """Return what was sent that nobody ever asked for, whatever the answer was."""
     asked = {post.digest for post in evidence.posts}
-    known = {post.email_id for post in evidence.posts if post.status == 201}
+    known = {post.email_id for post in evidence.posts if post.is_accepted}
     return tuple(
         send.email_id or send.message_id
         for send in evidence.sends

@@ -2,74 +2,26 @@
 
 from __future__ import annotations
 
-import http.client
-import itertools
 import random
 import threading
 import time
-import urllib.error
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from tests.chaos.cases import AT_MOST_ONCE
+from tests.chaos.asking import ask
 from tests.chaos.evidence import Ledger, Post
+from tests.chaos.repeats import Repeats
+from tests.chaos.wishes import Request, Wish, Wishes
 from tests.e2e.service import PATIENCE_S, Service
-from tests.fake_provider import digest_of
 
 CLIENTS = 8
 
-#: Emails a second, of all clients.
+#: Emails a second, of all clients; repeated requests come on top.
 RATE = 14.0
-
-#: Of the emails, how many are for later, and for an address that is refused.
-SCHEDULED, REFUSED = 0.15, 0.03
-
-#: How far ahead those for later are, in seconds.
-AHEAD_S = (1.5, 6.0)
-
-#: Whom the provider refuses for good.
-REFUSED_ADDRESS = "nobody@example.com"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What a client asks for."""
-
-    no: int
-    delivery: str
-    to: tuple[str, ...]
-    subject: str
-    text: str
-    html: str | None
-    scheduled_at: float | None
-
-    @property
-    def digest(self) -> str:
-        return digest_of(self.to, self.subject, self.text, self.html)
-
-    @property
-    def body(self) -> Mapping[str, Any]:
-        body: dict[str, Any] = {
-            "to": list(self.to),
-            "subject": self.subject,
-            "text": self.text,
-            "delivery": self.delivery,
-        }
-        if self.html is not None:
-            body["html"] = self.html
-        if self.scheduled_at is not None:
-            at = datetime.fromtimestamp(self.scheduled_at, UTC)
-            body["scheduled_at"] = at.isoformat(timespec="milliseconds")
-        return body
-
-    @property
-    def is_refused(self) -> bool:
-        return REFUSED_ADDRESS in self.to
 
 
 @dataclass(kw_only=True)
@@ -77,8 +29,9 @@ class Load:
     """Steady POSTs from `with` to its end.
 
     Attributes:
-        told: Called with every wish that was answered with 201, and its id.
+        told: Called once with every wish that was accepted, and its id.
         until: No email is for later than this, in epoch seconds.
+        has_keys: Whether some requests have keys, are repeated, and are batches.
     """
 
     service: Service
@@ -87,14 +40,18 @@ class Load:
     told: Callable[[Wish, str], None]
     until: float
     rate: float = RATE
-    accepted: int = 0
-    _numbers: Any = field(default_factory=lambda: itertools.count(1))
+    has_keys: bool = True
+    _accepted: set[int] = field(default_factory=set)
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _threads: list[threading.Thread] = field(default_factory=list)
 
-    def __enter__(self) -> Self:
+    def __post_init__(self) -> None:
         self._ledger = Ledger(self.folder, "posts")
+        self._wishes = Wishes(seed=self.seed, until=self.until, has_keys=self.has_keys)
+        self._repeats = Repeats(self._post, seed=self.seed)
+
+    def __enter__(self) -> Self:
         for client in range(CLIENTS if self.rate else 0):
             thread = threading.Thread(target=self._run, args=(client,))
             self._threads.append(thread)
@@ -110,69 +67,86 @@ class Load:
         self._stop.set()
         for thread in self._threads:
             thread.join(PATIENCE_S)
+        self._repeats.stop()
+
+    def close(self) -> None:
+        """Nothing is asked for any more."""
         self._ledger.close()
 
     def burst(self, count: int) -> None:
-        """POST so many at once, none of them for later."""
+        """POST so many emails at once, none of them for later."""
         draw = random.Random(f"{self.seed} burst {count}")  # noqa: S311 - a test's
         with ThreadPoolExecutor(CLIENTS) as clients:
-            wishes = [self._wish(draw, at_once=True) for _ in range(count)]
-            list(clients.map(self._post, wishes))
+            list(clients.map(self._first, self._at_once(draw, count)))
+
+    def ask_again(self) -> None:
+        """Repeat requests that were accepted, now that all is quiet."""
+        self._repeats.all_again()
+
+    def _at_once(self, draw: random.Random, count: int) -> Iterator[Request]:
+        """Give requests with so many emails; the half of them in batches."""
+        wishes = [self._wishes.wish(draw, at_once=True) for _ in range(count)]
+        half = len(wishes) // 2 if self.has_keys else 0
+        together, alone = wishes[:half], wishes[half:]
+        while together:
+            size = draw.randint(10, 20)
+            yield self._wishes.keyed(tuple(together[:size]))
+            together = together[size:]
+        for wish in alone:
+            yield Request(wishes=(wish,))
 
     def _run(self, client: int) -> None:
         draw = random.Random(f"{self.seed} client {client}")  # noqa: S311 - a test's
         period = CLIENTS / self.rate
         following = time.monotonic() + draw.uniform(0, period)
         while not self._stop.wait(max(0.0, following - time.monotonic())):
+            request = self._wishes.request(draw)
             # Whoever had to wait for an answer does not make up for it.
-            following = max(following + period, time.monotonic())
-            self._post(self._wish(draw))
+            began = max(following, time.monotonic())
+            following = began + period * len(request.wishes)
+            self._first(request)
 
-    def _wish(self, draw: random.Random, *, at_once: bool = False) -> Wish:
-        no = next(self._numbers)
-        to = [f"reader-{no}@example.com"]
-        if draw.random() < 0.1:
-            to.append(f"second-{no}@example.com")
-        if not at_once and draw.random() < REFUSED:
-            to = [REFUSED_ADDRESS]
-        at = None
-        if not at_once and draw.random() < SCHEDULED:
-            at = round(time.time() + draw.uniform(*AHEAD_S), 3)
-        return Wish(
-            no=no,
-            delivery=AT_MOST_ONCE if no % 2 else "at_least_once",
-            to=tuple(to),
-            subject=f"seed {self.seed} no. {no}",
-            text=f"Hello, number {no}",
-            html=f"<p>Hello, number {no}</p>" if draw.random() < 0.2 else None,
-            scheduled_at=at if at is not None and at < self.until else None,
-        )
+    def _first(self, request: Request) -> None:
+        """Make a request for the first time; one with a key may come again."""
+        if request.key is None:
+            self._post(request)
+        else:
+            self._repeats.begin(request)
 
-    def _post(self, wish: Wish) -> None:
+    def _post(self, request: Request) -> bool:
+        """Make a request, and return whether it was accepted."""
         asked_at = time.time()
-        status, email_id = self._answer(wish)
-        post = Post(
-            no=wish.no,
-            delivery=wish.delivery,
-            digest=wish.digest,
-            scheduled_at=wish.scheduled_at,
-            asked_at=asked_at,
-            status=status,
-            email_id=email_id,
-            seconds=time.time() - asked_at,
+        status, answer = ask(
+            self.service, "POST", request.path, request.body, request.headers
         )
-        self._ledger.add(post)
-        if email_id is not None and status == 201:
-            with self._lock:
-                self.accepted += 1
-            self.told(wish, email_id)
+        seconds = time.time() - asked_at
+        said = str(answer.get("name", "")) if isinstance(answer, dict) else ""
+        ids = request.ids_of(answer)
+        posts = [
+            Post(
+                no=wish.no,
+                delivery=wish.delivery,
+                digest=wish.digest,
+                scheduled_at=wish.scheduled_at,
+                asked_at=asked_at,
+                status=status,
+                email_id=email_id,
+                seconds=seconds,
+                key=request.key,
+                said=said,
+            )
+            for wish, email_id in zip(request.wishes, ids, strict=True)
+        ]
+        self._ledger.add(*posts)
+        for wish, post in zip(request.wishes, posts, strict=True):
+            self._tell(wish, post)
+        return all(post.is_accepted for post in posts)
 
-    def _answer(self, wish: Wish) -> tuple[int | str, str | None]:
-        try:
-            answer = self.service.request("POST", "/api/emails", wish.body)
-        except urllib.error.URLError as ex:
-            return type(ex.reason).__name__, None
-        except (OSError, http.client.HTTPException) as ex:
-            return type(ex).__name__, None
-        is_read = isinstance(answer.body, dict)
-        return answer.status, answer.body.get("id") if is_read else None
+    def _tell(self, wish: Wish, post: Post) -> None:
+        if post.email_id is None or not post.is_accepted:
+            return
+        with self._lock:
+            is_new = wish.no not in self._accepted
+            self._accepted.add(wish.no)
+        if is_new:
+            self.told(wish, post.email_id)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-from tests.chaos.load import REFUSED_ADDRESS
+from tests.chaos.wishes import REFUSED_ADDRESS
 from tests.fake_provider import AsProcess, Mode, Rule
 
 #: What the provider takes for an email when all is well, in ms.

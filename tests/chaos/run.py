@@ -16,10 +16,11 @@ from tests.chaos.desk import Desk
 from tests.chaos.faults import Script
 from tests.chaos.house import MAX_UNKNOWN, SHORT, House, Plan
 from tests.chaos.judge import judge
-from tests.chaos.load import RATE, Load, Wish
+from tests.chaos.load import RATE, Load
 from tests.chaos.provider_faults import Rules
 from tests.chaos.report import Result
 from tests.chaos.sampling import Sampling
+from tests.chaos.wishes import Wish
 
 #: How long nothing may get less after the last fault, while something is open, in
 #: seconds: with the short settings, and with those that are shipped.
@@ -81,8 +82,10 @@ def run(scenario: Scenario, folder: Path, *, keep: bool = False) -> Result:
     with House(folder, scenario.plan) as house:
         trouble = _burst if scenario.is_burst else _chaos
         with Sampling(house.leaders) as sampling:
-            trouble(house, scenario, folder)
+            load = trouble(house, scenario, folder)
         drain_s = house.wait_until_drained(scenario.drain_s)
+        load.ask_again()
+        load.close()
         # Whoever was stopped within a call may still make it.
         time.sleep(2)
         evidence.write(folder, "documents", house.stored())
@@ -111,7 +114,7 @@ def run(scenario: Scenario, folder: Path, *, keep: bool = False) -> Result:
     return replace(result, folder=None)
 
 
-def _chaos(house: House, scenario: Scenario, folder: Path) -> None:
+def _chaos(house: House, scenario: Scenario, folder: Path) -> Load:
     until = time.time() + scenario.seconds
     rules = Rules(house.fake)
     with _desk(house, folder, seed=scenario.plan.seed, until=until) as told:
@@ -122,6 +125,7 @@ def _chaos(house: House, scenario: Scenario, folder: Path) -> None:
             told=told,
             until=until,
             rate=scenario.rate,
+            has_keys=scenario.plan.is_ours,
         )
         with load:
             script = Script(
@@ -134,9 +138,10 @@ def _chaos(house: House, scenario: Scenario, folder: Path) -> None:
                 spares=SPARED if scenario.soaks else frozenset(),
             )
             script.run(scenario.seconds)
+    return load
 
 
-def _burst(house: House, scenario: Scenario, folder: Path) -> None:
+def _burst(house: House, scenario: Scenario, folder: Path) -> Load:
     Rules(house.fake, delay_ms=BURST_MS)
     load = Load(
         service=house,
@@ -145,15 +150,17 @@ def _burst(house: House, scenario: Scenario, folder: Path) -> None:
         told=_ignore,
         until=0.0,
         rate=0.0,
+        has_keys=False,  # one by one, as the weaker designs have them
     )
     with load:
         load.burst(BURST)
+    return load
 
 
 @contextlib.contextmanager
 def _desk(house: House, folder: Path, **more: Any) -> Iterator[Any]:
     """Give what is to hear of each accepted email; the weak designs know no verbs."""
-    if house.plan.design != "postroom":
+    if not house.plan.is_ours:
         yield _ignore
         return
     with Desk(house, folder, **more) as desk:

@@ -23,3 +23,5 @@ def test_every_promise_is_kept_while_everything_breaks(tmp_path: Path) -> None:
     assert report.complaint(result) is None, f"seed {seed}: see {result.folder}"
     assert result.verdict.accepted > 0
     assert result.faults > 0
+    assert result.verdict.figures["repeats"] > 0
+    assert result.verdict.figures["odd_answers"] == 0

@@ -66,16 +66,22 @@ FAILED = a_document("failed")
 
 CANCELLED = a_document("cancelled")
 
+KEYED = a_post(key="my key")
+
+OTHER = "6b0500000000000000000002"
+
+SECOND = a_post(no=2, email_id=OTHER, digest="another", key="my key")
+
 CAREFUL = a_post(delivery="at_most_once")
 
 
-def of(*facts: Any, post: Post | None = None, sends: int | None = None) -> Evidence:
+def of(*facts: Any, post: Post | None = None) -> Evidence:
     """Return evidence of one email from facts of any kind."""
     kinds: dict[type, list[Any]] = {}
     for fact in facts:
         kinds.setdefault(type(fact), []).append(fact)
     return Evidence(
-        posts=(post or a_post(),),
+        posts=tuple(kinds.get(Post, [post or a_post()])),
         verbs=tuple(kinds.get(Verb, ())),
         sends=tuple(kinds.get(Send, ())),
         refusals=tuple(kinds.get(Refusal, ())),
@@ -150,9 +156,18 @@ def test_lost_is_what_was_never_sent_and_has_no_excuse_from_outside(
         (FAILED, (Refusal(email_id=ONE, status=400, at=101.0),)),
         (CANCELLED, (a_verb("cancel"),)),
         (CANCELLED, (a_verb("cancel", UNSURE),)),
+        (CANCELLED, (a_verb("cancel_by_force"),)),
+        (CANCELLED, (a_verb("cancel_by_force", UNSURE),)),
         (replace(HELD, unknown_attempts=4), ()),
     ],
-    ids=["refused for good", "cancelled", "perhaps cancelled", "held by the bound"],
+    ids=[
+        "refused for good",
+        "cancelled",
+        "perhaps cancelled",
+        "cancelled by force",
+        "perhaps cancelled by force",
+        "held by the bound",
+    ],
 )
 def test_not_lost_is_what_a_client_or_a_provider_has_ended(
     document: Document, more: tuple[Any, ...]
@@ -200,6 +215,12 @@ def test_nothing_that_a_client_was_told_is_cancelled_is_sent(at: float) -> None:
 @pytest.mark.parametrize("answer", [REFUSED, UNSURE])
 def test_a_cancel_that_was_not_done_forbids_nothing(answer: str) -> None:
     assert broken(of(a_send(), a_verb("cancel", answer), a_document())) == {}
+
+
+def test_what_is_cancelled_by_force_may_be_out() -> None:
+    evidence = of(a_send(), a_verb("cancel_by_force"), CANCELLED)
+
+    assert figures(evidence) == {"cancelled_by_force": 1, "failed_though_sent": 1}
 
 
 @pytest.mark.parametrize(
@@ -285,6 +306,78 @@ def test_each_further_copy_must_have_been_recorded_as_possible(
 
     assert found.get("unexplained_duplicates", 0) == unexplained
     assert found["extra_sends"] == sends - 1
+
+
+def test_a_repeated_request_is_one_email_however_often_its_client_was_told() -> None:
+    lost = replace(KEYED, status=503, email_id=None)
+    later = replace(KEYED, asked_at=150.0)
+
+    verdict = judge(of(lost, KEYED, later, a_send(), a_document()))
+
+    assert verdict.accepted == 1
+    assert verdict.is_kept
+    assert verdict.figures["repeats"] == 1
+
+
+@pytest.mark.parametrize(
+    ("facts", "ids"),
+    [
+        ((KEYED, replace(KEYED, email_id=OTHER), a_send()), f"{ONE}+{OTHER}"),
+        ((KEYED, a_send(), a_send(email_id=OTHER)), f"{ONE}+{OTHER}"),
+        (
+            (replace(KEYED, status=503), a_send(), a_send(email_id=OTHER)),
+            f"{ONE}+{OTHER}",
+        ),
+        ((KEYED, a_send(), a_send(102.0), a_document()), ONE),
+        (
+            (KEYED, replace(KEYED, status=409, said="invalid_idempotent_request")),
+            ONE,
+        ),
+    ],
+    ids=[
+        "another id",
+        "another email was sent",
+        "two were sent and its client told of none",
+        "sent again without a reason",
+        "taken for another request",
+    ],
+)
+def test_one_key_is_one_email_and_nothing_else(
+    facts: tuple[Any, ...], ids: str
+) -> None:
+    verdict = judge(of(*facts))
+
+    assert verdict.figures["idempotency_twice"] == 1
+    assert verdict.guilty["idempotency_twice"] == (ids,)
+    assert not verdict.is_kept
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        (KEYED, a_send(), a_send(102.0), a_document(possible_duplicates=1)),
+        (KEYED, replace(KEYED, status=503, email_id=OTHER), a_send(), a_document()),
+        (replace(KEYED, status=409, said="concurrent_idempotent_requests"),),
+        (KEYED, SECOND, a_send(), a_send(email_id=OTHER, digest="another")),
+    ],
+    ids=[
+        "sent again after an attempt in doubt",
+        "told of what may be stored, and is not",
+        "still in hand",
+        "another request",
+    ],
+)
+def test_a_key_is_not_to_blame_for(facts: tuple[Any, ...]) -> None:
+    assert judge(of(*facts)).figures["idempotency_twice"] == 0
+
+
+def test_each_email_of_a_batch_is_a_case_of_its_own() -> None:
+    batch = (replace(KEYED, status=200), replace(SECOND, status=200))
+
+    verdict = judge(of(*batch, a_send(), a_document()))
+
+    assert verdict.accepted == 2
+    assert verdict.guilty == {"lost": (OTHER,), "docs_missing": (OTHER,)}
 
 
 def test_a_dead_letter_that_was_sent_is_told() -> None:
