@@ -1,0 +1,61 @@
+"""The ledger of duplicates: what proves that an email went out twice."""
+
+from postroom.domain.email import Email, RecipientState, State
+from postroom.domain.outcome import Accepted, RecipientRefusal, RefusalKind
+from tests.builders import ACCEPTED, BETA, NOW, a_recipient, an_attempt, an_email
+from tests.domain.recording import after
+
+
+class TestConfirmedDuplicates:
+    """Two acceptances for one recipient, under two names at the providers."""
+
+    def _twice(self, **first: object) -> Email:
+        earlier = an_attempt(ACCEPTED, **first)
+        later = an_attempt(no=2, provider=BETA)
+        sent_to = (a_recipient(state=RecipientState.ACCEPTED),)
+        email = an_email(State.SENDING, attempts=(earlier, later), recipients=sent_to)
+        return after(Accepted(provider_message_id="other"), email, attempt_id=later.id)
+
+    def test_a_second_acceptance_is_recorded(self) -> None:
+        (found,) = self._twice().confirmed_duplicates
+
+        assert (found.attempt_id, found.earlier) == ("attempt-2", ("attempt-1",))
+        assert found.at == NOW
+
+    def test_one_by_a_provider_that_gives_no_names_too(self) -> None:
+        assert self._twice(provider_message_id=None).confirmed_duplicates
+
+    def test_the_same_name_at_the_same_provider_is_one_email(self) -> None:
+        email = self._twice(provider=BETA, provider_message_id="other")
+
+        assert not email.confirmed_duplicates
+
+    def test_another_recipient_is_no_duplicate(self) -> None:
+        earlier = an_attempt(ACCEPTED, recipients=(0, 1))
+        later = an_attempt(no=2, recipients=(1,))
+        recipients = (a_recipient(state=RecipientState.ACCEPTED), a_recipient())
+        email = an_email(
+            State.SENDING, attempts=(earlier, later), recipients=recipients
+        )
+
+        settled = after(
+            Accepted(provider_message_id="other"), email, attempt_id=later.id
+        )
+
+        assert settled.state is State.SENT
+        assert not settled.confirmed_duplicates
+
+    def test_who_was_refused_now_has_it_once(self) -> None:
+        earlier = an_attempt(ACCEPTED)
+        later = an_attempt(no=2)
+        sent_to = (a_recipient(state=RecipientState.ACCEPTED),)
+        refusal = RecipientRefusal(index=0, kind=RefusalKind.PERMANENT, code="550")
+        email = an_email(State.SENDING, attempts=(earlier, later), recipients=sent_to)
+
+        settled = after(
+            Accepted(provider_message_id="other", refused=(refusal,)),
+            email,
+            attempt_id=later.id,
+        )
+
+        assert not settled.confirmed_duplicates
