@@ -228,11 +228,11 @@ def to_update(change: Change) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    """Return a flat dataclass as a document, without what is not there."""
+    """Return a flat dataclass as a document, without what is not there or empty."""
     return {
         field.name: _value(getattr(value, field.name))
         for field in fields(value)
-        if getattr(value, field.name) is not None
+        if getattr(value, field.name) not in (None, ())
     }
 
 
@@ -271,6 +271,7 @@ def _read_attempt(document: Mapping[str, Any]) -> Attempt:
         **values
         | {
             "recipients": tuple(values["recipients"]),
+            "refused": tuple(values.get("refused", ())),
             "outcome": OutcomeWord(values["outcome"]),
             "kind": _word(RefusalKind, values.get("kind")),
         },

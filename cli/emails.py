@@ -7,7 +7,13 @@ from typing import Annotated
 import typer
 
 from ..domain.archive import LARGEST_PAGE, Page, Query
-from ..domain.email import Attempt, Email, PossibleDuplicate, State
+from ..domain.email import (
+    Attempt,
+    ConfirmedDuplicate,
+    Email,
+    PossibleDuplicate,
+    State,
+)
 from . import instants
 from .exits import answering
 from .listing import put_list, why
@@ -168,8 +174,16 @@ def _put_attempts(email: Email) -> None:
         ("no", "provider", "started_at", "outcome", "code", "latency_ms", "detail"),
         [_attempt_row(attempt) for attempt in email.attempts],
     )
+    for attempt in email.attempts:
+        if attempt.refused:
+            typer.echo(_turned_away(email, attempt))
     for duplicate in email.possible_duplicates:
-        typer.echo(_told(email, duplicate))
+        later, earlier = _numbers(email, duplicate)
+        may = f"{earlier} may have gone out"
+        typer.echo(f"attempt {later} may be a second copy: {may}")
+    for copy in email.confirmed_duplicates:
+        later, earlier = _numbers(email, copy)
+        typer.echo(f"attempt {later} is a second copy: {earlier} went out too")
 
 
 def _attempt_row(attempt: Attempt) -> tuple[object, ...]:
@@ -185,8 +199,17 @@ def _attempt_row(attempt: Attempt) -> tuple[object, ...]:
     )
 
 
-def _told(email: Email, duplicate: PossibleDuplicate) -> str:
-    numbers = {attempt.id: attempt.no for attempt in email.attempts}
-    earlier = ", ".join(str(numbers.get(each, "?")) for each in duplicate.earlier)
-    later = numbers.get(duplicate.attempt_id, "?")
-    return f"attempt {later} may be a second copy: {earlier} may have gone out"
+def _turned_away(email: Email, attempt: Attempt) -> str:
+    named = (
+        email.recipients[n].addr_spec or f"recipient {n + 1}" for n in attempt.refused
+    )
+    return f"attempt {attempt.no} was refused for {', '.join(named)}"
+
+
+def _numbers(
+    email: Email, duplicate: PossibleDuplicate | ConfirmedDuplicate
+) -> tuple[str, str]:
+    """Return the number of the later attempt, and those of the earlier ones."""
+    numbers = {attempt.id: str(attempt.no) for attempt in email.attempts}
+    earlier = ", ".join(numbers.get(each, "?") for each in duplicate.earlier)
+    return numbers.get(duplicate.attempt_id, "?"), earlier

@@ -38,20 +38,25 @@ def confirmed(
 
     That is an acceptance of a recipient who had the email already, under another of
     the providers' names for it.
+
+    Args:
+        email: With the attempt as the outcome leaves it.
+        attempt: That one.
+        outcome: What the provider said.
+        now: The store's time.
     """
     if not isinstance(outcome, Accepted):
         return email
-    refused = {refusal.index for refusal in outcome.refused}
     twice = {
         index
-        for index in set(attempt.recipients) - refused
+        for index in attempt.reached
         if email.recipients[index].state is RecipientState.ACCEPTED
     }
     earlier = tuple(
         other.id
         for other in email.attempts
         if other.outcome is OutcomeWord.ACCEPTED
-        and twice.intersection(other.recipients)
+        and twice.intersection(other.reached)
         and not _is_one_email(other, attempt)
     )
     if not earlier:
@@ -61,7 +66,13 @@ def confirmed(
 
 
 def _is_one_email(one: Attempt, other: Attempt) -> bool:
-    """Whether two attempts came to the same email at the same provider."""
-    names = {(a.provider, a.provider_message_id) for a in (one, other)}
-    is_named = one.provider_message_id is not None
-    return one.id == other.id or (is_named and len(names) == 1)
+    """Whether two attempts came to the same email at the same provider.
+
+    Its names for them tell; where it gave none, the key that they were sent with.
+    """
+    if one.id == other.id or one.provider != other.provider:
+        return one.id == other.id
+    names = {one.provider_message_id, other.provider_message_id}
+    if None in names:
+        return one.key is not None and one.key == other.key
+    return len(names) == 1

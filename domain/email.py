@@ -195,6 +195,8 @@ class Attempt:
         code: The provider's code, or our cause.
         detail: The provider's words.
         provider_message_id: The provider's name for the email.
+        refused: Positions of the recipients that the provider turned away one by one,
+            whatever it said of the others.
         latency_ms: How long the call took.
         retry_at: The same provider may not have the email again before this.
         key: The idempotency key that it was sent with, where the provider takes any.
@@ -215,6 +217,7 @@ class Attempt:
     code: str | None = None
     detail: str | None = None
     provider_message_id: str | None = None
+    refused: tuple[int, ...] = ()
     latency_ms: int | None = None
     retry_at: datetime | None = None
     key: str | None = None
@@ -226,6 +229,11 @@ class Attempt:
         if self.outcome is OutcomeWord.REFUSED:
             return self.certain is False
         return self.outcome is OutcomeWord.UNKNOWN
+
+    @property
+    def reached(self) -> frozenset[int]:
+        """Positions of the recipients who have the email if the provider took it."""
+        return frozenset(self.recipients).difference(self.refused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

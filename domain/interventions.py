@@ -126,9 +126,9 @@ def marked_sent(email: Email, *, now: datetime) -> Change:
     if email.state not in {State.UNKNOWN, State.QUEUED, State.FAILED}:
         raise ForbiddenTransitionError(f"{email.state} cannot be marked as sent")
     out = set(maybe_out(email))
-    if not out:
+    reached = {i for a in email.attempts if a.id in out for i in a.reached}
+    if not reached:
         raise ForbiddenTransitionError("nothing of it can be out: retry it")
-    reached = {i for a in email.attempts if a.id in out for i in a.recipients}
     # With nobody left to try, it is the refused who turn out to have it.
     wanting = reached.intersection(email.pending) or reached
     recipients = tuple(

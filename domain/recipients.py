@@ -43,6 +43,11 @@ def told(
     return replace(email, recipients=recipients)
 
 
+def refused_of(outcome: Outcome) -> tuple[int, ...]:
+    """Return the positions of the recipients that an answer names as refused."""
+    return tuple(sorted({refusal.index for refusal in _refusals(outcome)}))
+
+
 def given_up(email: Email, *, reason: str) -> Email:
     """Return the email with those refused that nobody is to try any more."""
     recipients = tuple(

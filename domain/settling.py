@@ -41,7 +41,7 @@ from .outcome import (
     Unknown,
 )
 from .policy import Policy
-from .recipients import told
+from .recipients import refused_of, told
 from .retry import at_least, next_delay
 from .times import is_too_old
 
@@ -326,6 +326,7 @@ def _ended(
     ended = replace(
         attempt,
         ended_at=now,
+        refused=refused_of(outcome),
         latency_ms=round(result.latency / timedelta(milliseconds=1)),
     )
     delay = _delay(email, attempt.provider, result, policy=policy)

@@ -104,6 +104,9 @@ class AttemptAnswer(Answer):
     code: str | None
     detail: str | None
     provider_message_id: str | None
+    refused: list[str] = Field(
+        description="Of its recipients those that the provider turned away by name.",
+    )
     latency_ms: int | None
     key: str | None
 
@@ -333,7 +336,7 @@ def _attempt(email: Email, attempt: Attempt) -> AttemptAnswer:
     return AttemptAnswer(
         no=attempt.no,
         provider=attempt.provider,
-        recipients=_reached(email, attempt),
+        recipients=_named(email, attempt.recipients),
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,
         outcome=attempt.outcome,
@@ -342,13 +345,15 @@ def _attempt(email: Email, attempt: Attempt) -> AttemptAnswer:
         code=attempt.code,
         detail=attempt.detail,
         provider_message_id=attempt.provider_message_id,
+        refused=_named(email, attempt.refused),
         latency_ms=attempt.latency_ms,
         key=attempt.key,
     )
 
 
-def _reached(email: Email, attempt: Attempt) -> list[str]:
-    found = (email.recipients[n].addr_spec for n in attempt.recipients)
+def _named(email: Email, positions: Iterable[int]) -> list[str]:
+    """Return the addresses at some positions; none of an email that is erased."""
+    found = (email.recipients[n].addr_spec for n in positions)
     return [addr_spec for addr_spec in found if addr_spec]
 
 

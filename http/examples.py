@@ -116,6 +116,7 @@ EMAIL: dict[str, Any] = {
             "code": None,
             "detail": None,
             "provider_message_id": "14c5d75ce93",
+            "refused": [],
             "latency_ms": 61,
             "key": None,
         },

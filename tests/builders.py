@@ -37,6 +37,7 @@ from postroom.domain.outcome import (
     Unknown,
 )
 from postroom.domain.policy import Policy
+from postroom.domain.recipients import refused_of
 from postroom.domain.routing import BreakerState, Health, ProviderProfile
 from postroom.domain.settling import Result
 
@@ -128,11 +129,13 @@ def _told(outcome: Outcome | None) -> dict[str, Any]:
         case Accepted():
             return ended | {
                 "outcome": OutcomeWord.ACCEPTED,
+                "refused": refused_of(outcome),
                 "provider_message_id": outcome.provider_message_id,
             }
         case Refused():
             return ended | {
                 "outcome": OutcomeWord.REFUSED,
+                "refused": refused_of(outcome),
                 "kind": outcome.kind,
                 "certain": outcome.certain,
                 "code": outcome.code,
@@ -146,7 +149,11 @@ def _told(outcome: Outcome | None) -> dict[str, Any]:
                 "retry_at": NOW - seconds(1),
             }
         case Unknown():
-            return ended | {"outcome": OutcomeWord.UNKNOWN, "code": outcome.cause}
+            return ended | {
+                "outcome": OutcomeWord.UNKNOWN,
+                "refused": refused_of(outcome),
+                "code": outcome.cause,
+            }
 
 
 def an_email(state: State = State.QUEUED, **given: Any) -> Email:
@@ -310,6 +317,7 @@ def everything_set() -> Email:
         a_refusal(certain=False, code="500", detail="sorry"),
         provider_message_id="m0",
         recipients=(0, 1),
+        refused=(1,),
     )
     return an_email(
         State.SENDING,

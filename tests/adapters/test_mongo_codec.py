@@ -96,6 +96,14 @@ def test_a_document_of_the_bare_fields_is_read() -> None:
     assert from_document(document) == an_email()
 
 
+def test_whom_an_attempt_refused_is_stored_where_it_refused_somebody() -> None:
+    """Attempts of older releases, and most of all others, have no such field."""
+    refusals, in_hand = to_document(everything_set())["attempts"]
+
+    assert refusals["refused"] == [1]
+    assert "refused" not in in_hand
+
+
 class TestUpdate:
     def test_a_claim_writes_the_new_attempt_and_what_it_moves(self) -> None:
         email = an_email(attempts=(an_attempt(ACCEPTED),))

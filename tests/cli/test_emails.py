@@ -2,7 +2,12 @@
 
 import pytest
 
-from postroom.domain.email import PossibleDuplicate, RecipientState, State
+from postroom.domain.email import (
+    ConfirmedDuplicate,
+    PossibleDuplicate,
+    RecipientState,
+    State,
+)
 from postroom.domain.hint import router_queue
 from tests.builders import (
     ACCEPTED,
@@ -57,6 +62,24 @@ class TestShow:
 
         assert "attempt 2 may be a second copy: 1 may have gone out" in told
         assert "in hand" in told
+
+    def test_a_proved_copy_is_told_and_whom_an_attempt_turned_away(
+        self, desk: Desk
+    ) -> None:
+        attempts = (an_attempt(ACCEPTED), an_attempt(ACCEPTED, no=2))
+        copy = ConfirmedDuplicate(
+            attempt_id="attempt-2", earlier=("attempt-1",), at=NOW
+        )
+        email = an_email(
+            State.SENT,
+            attempts=(*attempts, an_attempt(REFUSED_FOR_GOOD, no=3, refused=(0,))),
+            confirmed_duplicates=(copy,),
+        )
+
+        told = desk.done("show", desk.holds(email))
+
+        assert "attempt 2 is a second copy: 1 went out too" in told
+        assert "attempt 3 was refused for ada@example.com" in told
 
     def test_json_is_what_the_api_shows(self, desk: Desk) -> None:
         email_id = desk.holds(an_email(State.SENT))

@@ -14,6 +14,7 @@ from postroom.domain.interventions import (
     redriven,
     rescheduled,
 )
+from postroom.domain.outcome import RecipientRefusal, RefusalKind, Unknown
 from tests.builders import (
     ACCEPTED,
     NOW,
@@ -202,6 +203,24 @@ class TestMarkedSent:
         words = [RecipientState.ACCEPTED, RecipientState.REFUSED]
         assert [r.state for r in after.recipients] == words
         assert after.dead_at == NOW
+
+    def test_whom_the_attempt_in_doubt_had_turned_away_is_given_up(self) -> None:
+        refusal = RecipientRefusal(index=1, kind=RefusalKind.TRANSIENT, code="450")
+        in_doubt = an_attempt(
+            Unknown(cause="timeout", refused=(refusal,)), recipients=(0, 1)
+        )
+        email = a_held_email(
+            attempts=(in_doubt,),
+            recipients=(
+                a_recipient(),
+                a_recipient(addr_spec="bob@example.com", code="450"),
+            ),
+        )
+
+        after = marked_sent(email, now=NOW).after
+
+        words = [(RecipientState.ACCEPTED, None), (RecipientState.REFUSED, "450")]
+        assert [(r.state, r.code) for r in after.recipients] == words
 
     @pytest.mark.parametrize("state", [State.QUEUED, State.FAILED, State.UNKNOWN])
     def test_not_one_of_which_nothing_can_be_out(self, state: State) -> None:

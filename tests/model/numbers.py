@@ -11,6 +11,7 @@ from typing import Any
 
 from postroom.domain.attempts import TOO_LATE
 from postroom.domain.email import Attempt, Email
+from postroom.domain.outcome import OutcomeWord
 from tests.builders import NOW, seconds
 
 
@@ -48,9 +49,11 @@ def email_key(email: Email) -> tuple[Any, ...]:
 
 def _attempt_key(attempt: Attempt) -> tuple[Any, ...]:
     is_open = attempt.may_be_out
+    is_accepted = attempt.outcome is OutcomeWord.ACCEPTED
     return (
         (attempt.id, attempt.provider, attempt.round, attempt.recipients),
         (attempt.outcome, attempt.kind, attempt.certain, attempt.ended_at is None),
         (attempt.key, attempt.key_until, attempt.retry_at, attempt.code == TOO_LATE),
         attempt.started_at if is_open else None,
+        attempt.refused if is_open or is_accepted else (),
     )
