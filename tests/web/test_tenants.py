@@ -117,6 +117,7 @@ def call_of(operation: Operation) -> Call:
 ALL = operations()
 OF_ONE = [operation for operation in ALL if EMAIL_ID in operation[1]]
 OTHERS = [operation for operation in ALL if operation not in OF_ONE]
+LOCKED = [operation for operation in ALL if not is_open(operation)]
 WITH_BODY = [operation for operation in ALL if "requestBody" in described(operation)]
 
 
@@ -145,7 +146,7 @@ class Tenants:
         for email in self.emails:
             self.store.insert(email)
         everything = {"scopes": frozenset({Scope.ADMIN})}
-        keys = MemoryKeyRing(
+        self.keys = MemoryKeyRing(
             a_key(A, key_id="key_a", owner="acme", **everything),
             a_key(B, key_id="key_b", owner="beta", **everything),
             a_key(
@@ -163,7 +164,7 @@ class Tenants:
                 scopes=frozenset({Scope.SEND, Scope.READ}),
             ),
         )
-        self.stand = Stand(keys=keys, store=self.store, key_required=True)
+        self.stand = Stand(keys=self.keys, store=self.store, key_required=True)
 
     def call(
         self, operation: Operation, secret: str | None, email_id: str = ""
@@ -247,6 +248,24 @@ def test_nobody_without_a_key_gets_in(tenants: Tenants, operation: Operation) ->
         assert (answer.status_code == 401) is not is_open(operation)
     assert tenants.of_a() == before
     assert tenants.new() == []
+
+
+@pytest.mark.parametrize("scope", Scope)
+@pytest.mark.parametrize("operation", LOCKED, ids=named)
+def test_a_key_opens_what_the_document_says_of_its_scope(
+    tenants: Tenants, operation: Operation, scope: Scope
+) -> None:
+    secret = "pr_live_" + scope.value.ljust(43, "s")
+    tenants.keys.add(
+        a_key(secret, key_id="key_s", owner="acme", scopes=frozenset({scope}))
+    )
+    (way,) = described(operation)["security"]
+
+    answer = tenants.call(operation, secret, tenants.emails[0].email_id)
+
+    opens = scope in {*way["key"], Scope.ADMIN}
+    assert (answer.status_code != 403) is opens
+    assert ("restricted_api_key" in answer.text) is not opens
 
 
 @pytest.mark.parametrize("operation", WITH_BODY, ids=named)
