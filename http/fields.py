@@ -180,6 +180,7 @@ FileContent = Annotated[
                         "data": _BYTES_SCHEMA,
                     },
                     "required": ["type", "data"],
+                    "additionalProperties": False,
                 },
             ],
         },

@@ -48,9 +48,9 @@ def file_name(text: str) -> str:
 
 def file_content(value: object) -> bytes:
     """Decode a file: base64, byte values, or Node's JSON form of a Buffer."""
-    if isinstance(value, dict) and value.get("type") == "Buffer":
-        value = value.get("data")
     match value:
+        case {"type": "Buffer", "data": list(data), **others} if not others:
+            content = _byte_values(data)
         case str():
             content = _base64(value)
         case list():
@@ -90,12 +90,16 @@ def _base64(text: str) -> bytes:
 
 def _byte_values(values: list[Any]) -> bytes:
     try:
-        return bytes(values)
-    except (TypeError, ValueError, OverflowError) as ex:
+        # True is 1 to Python, and no byte of a file.
+        content = None if bool in set(map(type, values)) else bytes(values)
+    except (TypeError, ValueError, OverflowError):
+        content = None
+    if content is None:
         raise fault(
             FaultCode.INVALID_CONTENT,
             "an array must hold whole numbers from 0 to 255",
-        ) from ex
+        )
+    return content
 
 
 def content_type(text: str) -> str:

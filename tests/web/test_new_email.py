@@ -175,6 +175,26 @@ BAD = {
         "attachments[0].content",
         "invalid_content",
     ),
+    "a byte value that is true": (
+        {"attachments": [file(content=[80, True])]},
+        "attachments[0].content",
+        "invalid_content",
+    ),
+    "a Buffer with a byte value that is true": (
+        {"attachments": [file(content={"type": "Buffer", "data": [True]})]},
+        "attachments[0].content",
+        "invalid_content",
+    ),
+    "a Buffer of base64": (
+        {"attachments": [file(content={"type": "Buffer", "data": "aGVsbG8="})]},
+        "attachments[0].content",
+        "wrong_type",
+    ),
+    "a Buffer with something else in it": (
+        {"attachments": [file(content={"type": "Buffer", "data": [1], "x": 1})]},
+        "attachments[0].content",
+        "wrong_type",
+    ),
     "content is a number": (
         {"attachments": [file(content=7)]},
         "attachments[0].content",
