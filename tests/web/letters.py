@@ -261,7 +261,8 @@ def _unquoted(name: str) -> str:
 
 
 def _decoded(value: str) -> str:
-    if not value.startswith("=?utf-8?"):
+    # Beside what is not ASCII an encoded word is only text that looks like one.
+    if not value.startswith("=?utf-8?") or not value.isascii():
         return value
     return str(make_header(decode_header(value)))
 

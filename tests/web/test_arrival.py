@@ -198,6 +198,11 @@ def test_a_nasty_field_is_refused_or_arrives_byte_for_byte(
     with_a_nasty_field()
 
 
+def test_what_only_looks_encoded_arrives_as_it_is_written(world: World) -> None:
+    for text in ("=?utf-8?q?Bcc=3A_eve?=\u3000", "=?utf-8?q?Bcc=3A_eve?=\xa0x"):
+        check(world, a_body(headers={"X-A": text}), set())
+
+
 @thorough
 @given(bodies())
 def test_nasty_fields_are_refused_or_arrive_byte_for_byte(
