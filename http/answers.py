@@ -203,8 +203,15 @@ class ReadyAnswer(Answer):
 class FaultAnswer(Answer):
     """One thing that is wrong with a request."""
 
-    field: str
-    code: str
+    field: str = Field(
+        description=(
+            "Where: names after dots, positions (from 0) in brackets, as in `to[0]` "
+            "and `attachments[1].content`. A batch begins with the email's position: "
+            "`[1].to[0]`. A parameter or a header by its name; empty for the request "
+            "as a whole."
+        ),
+    )
+    code: str = Field(description="What, as one word that does not change.")
     message: str
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -71,7 +70,7 @@ class BatchCollection:
                 items.append(found)
                 continue
             items.append(_unfit(index, one, found))
-            faults += [_moved(fault, index) for fault in found]
+            faults += [fault.of_item(index) for fault in found]
         if faults and is_strict:
             carriable = uncarriable_faults(self._accept.uncarriable(items))
             raise validation_error(faults + carriable)
@@ -126,12 +125,6 @@ def _counted(raw: object) -> list[Any]:
 
 def _fault(code: FaultCode, message: str, *, field: str = "") -> Fault:
     return Fault(field=field, code=code, message=message)
-
-
-def _moved(fault: Fault, index: int) -> Fault:
-    """Return a fault of an email as one of the batch: ``0.to[1]``."""
-    field = f"{index}.{fault.field}" if fault.field else str(index)
-    return replace(fault, field=field)
 
 
 def _unfit(index: int, raw: object, faults: list[Fault]) -> Unfit:

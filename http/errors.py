@@ -196,10 +196,10 @@ def uncarriable_faults(items: Mapping[int, Mapping[str, str]]) -> list[Fault]:
     """Return a fault for each email of a batch that no provider could carry."""
     return [
         Fault(
-            field=str(index),
+            field="",
             code=FaultCode.CANNOT_CARRY,
             message=str(UncarriableError(reasons)),
-        )
+        ).of_item(index)
         for index, reasons in items.items()
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 #: Most faults that one answer lists: a body of 15 MB could hold a million.
@@ -41,8 +41,9 @@ class Fault:
     """One thing that is wrong with a request.
 
     Attributes:
-        field: Where, as in ``to[0]`` or ``attachments[1].content``; empty for the
-            request as a whole.
+        field: Where: a name, each further one after a dot, each position in an array
+            in brackets and counted from 0, as in ``to[0]``, ``attachments[1].content``
+            or, of a batch, ``[1].to[0]``; empty for the request as a whole.
         code: What, as one word.
         message: What, in a sentence. It shows no address and no body.
     """
@@ -50,3 +51,15 @@ class Fault:
     field: str
     code: FaultCode
     message: str
+
+    def of_item(self, index: int) -> Fault:
+        """Return the fault of an email as one of its batch.
+
+        Examples:
+            >>> Fault(field="to[0]", code=FaultCode.EMPTY, message="").of_item(1).field
+            '[1].to[0]'
+            >>> Fault(field="", code=FaultCode.EMPTY, message="").of_item(1).field
+            '[1]'
+        """
+        below = f".{self.field}" if self.field else ""
+        return replace(self, field=f"[{index}]{below}")

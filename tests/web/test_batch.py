@@ -122,11 +122,11 @@ class TestStrict:
         assert result.status_code == 400
         assert result.json["name"] == "validation_error"
         assert faults(result) == {
-            ("1.to[1]", "invalid_address"),
-            ("1.subject", "missing"),
-            ("2", "wrong_type"),
-            ("3.title", "too_long"),
-            ("4.colour", "unknown_field"),
+            ("[1].to[1]", "invalid_address"),
+            ("[1].subject", "missing"),
+            ("[2]", "wrong_type"),
+            ("[3].title", "too_long"),
+            ("[4].colour", "unknown_field"),
         }
         assert stored(stand) == []
 
@@ -146,7 +146,7 @@ class TestStrict:
         result = post(stand, [a_body(attachments=files)])
 
         if is_refused:
-            assert faults(result) == {("0.attachments", "not_supported_yet")}
+            assert faults(result) == {("[0].attachments", "not_supported_yet")}
         else:
             assert result.status_code == 200
 
@@ -161,8 +161,8 @@ class TestStrict:
 
         assert one.status_code == both.status_code == 400
         assert one.json["name"] == "no_provider"
-        assert faults(one) == {("1", "cannot_carry")}
-        assert faults(both) == {("0", "cannot_carry"), ("1.subject", "missing")}
+        assert faults(one) == {("[1]", "cannot_carry")}
+        assert faults(both) == {("[0]", "cannot_carry"), ("[1].subject", "missing")}
 
 
 class TestPermissive:
