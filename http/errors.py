@@ -389,4 +389,4 @@ def _answer_crash(
     trace = "".join(traceback.format_tb(ex.__traceback__))
     _log(req, "http.crash", error=type(ex).__name__, trace=trace)
     message = "something went wrong here; the log has it under the request_id"
-    _answer(req, resp, ApiError(500, "internal_server_error", message), params)
+    _answer(req, resp, ApiError(500, "application_error", message), params)

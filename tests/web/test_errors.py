@@ -85,7 +85,7 @@ def test_a_crash_shows_nothing_and_is_logged_without_its_words() -> None:
         answer = stand.post(a_body())
 
     crash = next(line for line in logs if line["event"] == "http.crash")
-    assert answer.json["name"] == "internal_server_error"
+    assert answer.json["name"] == "application_error"
     assert "Traceback" not in answer.text
     assert "RuntimeError" not in answer.text
     assert crash["error"] == "RuntimeError"
