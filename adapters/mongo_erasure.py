@@ -18,6 +18,7 @@ from .mongo_archive import same_address
 from .mongo_codec import LARGE_FIELDS, recipient_label, to_filter, to_update
 from .mongo_search import within_time
 from .mongo_store import OPERATION_S, Document, durable
+from .sandbox_inbox import MongoInbox
 
 #: Bound on one search for an address, in seconds. It may pass over all that an owner
 #: sent before emails had labels.
@@ -41,6 +42,7 @@ class MongoErasure:
         self._database = durable(database)
         self._emails = self._database["emails"]
         self._payloads = self._database["payloads"]
+        self._inbox = MongoInbox(self._database)
 
     def erase_whole(self, change: Change) -> bool:
         """Write a change and remove what was said; see ``Erasure.erase_whole``."""
@@ -53,6 +55,8 @@ class MongoErasure:
         }
         try:
             with pymongo.timeout(OPERATION_S):
+                # First: one that says nothing any more is not looked at again.
+                self._inbox.forget(change.email_id)
                 guard = to_filter(change.email_id, change.guard)
                 if self._emails.update_one(guard, whole).matched_count != 1:
                     # A repeated write may have been our own: see `MongoStore.apply`.

@@ -71,6 +71,20 @@ class MongoInbox:
         except PyMongoError as ex:
             raise StoreUnavailableError("the sandbox's inbox is away") from ex
 
+    def forget(self, email_id: str) -> None:
+        """Remove every copy of an email; a key that it came with stays spent.
+
+        Raises:
+            StoreUnavailableError: Copies may be left.
+        """
+        copies = {"email_id": email_id}
+        try:
+            found = list(self._emails.find(copies, {"at": True}))
+            if found:
+                self._remove(found)
+        except PyMongoError as ex:
+            raise StoreUnavailableError("the sandbox's inbox is away") from ex
+
     def _keep_once(self, document: dict[str, Any]) -> None:
         """Keep it if its key is new.
 
@@ -89,12 +103,15 @@ class MongoInbox:
         old = list(
             self._emails.find({}, {"at": True}).sort(_NEWEST_FIRST).skip(KEPT),
         )
-        keys = [document for document in old if isinstance(document["_id"], str)]
+        if old:
+            self._remove(old)
+        self._spent.delete_many({"at": {"$lt": now - KEY_TTL}})
+
+    def _remove(self, documents: list[dict[str, Any]]) -> None:
+        keys = [one for one in documents if isinstance(one["_id"], str)]
         if keys:
             self._spend(keys)
-        if old:
-            self._emails.delete_many({"_id": {"$in": [d["_id"] for d in old]}})
-        self._spent.delete_many({"at": {"$lt": now - KEY_TTL}})
+        self._emails.delete_many({"_id": {"$in": [one["_id"] for one in documents]}})
 
     def _spend(self, keys: list[dict[str, Any]]) -> None:
         try:
@@ -127,6 +144,12 @@ class MemoryInbox:
                     return
                 self._keys[key] = document["at"]
             self._emails.append({**document})
+
+    def forget(self, email_id: str) -> None:
+        """Remove every copy of an email; a key that it came with stays spent."""
+        with self._lock:
+            kept = [one for one in self._emails if one["email_id"] != email_id]
+            self._emails = deque(kept, maxlen=KEPT)
 
     def latest(self, limit: int) -> list[dict[str, Any]]:
         """Return up to ``limit`` emails (500 at most), newest first."""

@@ -15,6 +15,7 @@ from postroom.adapters.mongo_archive import MongoArchive
 from postroom.adapters.mongo_codec import to_document
 from postroom.adapters.mongo_erasure import MongoErasure
 from postroom.adapters.mongo_store import LARGEST_INLINE, MongoStore
+from postroom.adapters.sandbox_inbox import MongoInbox
 from postroom.domain import interventions
 from postroom.domain.archive import Archive, Page, Query
 from postroom.domain.change import Change
@@ -108,6 +109,19 @@ def test_every_field_that_can_be_set_goes_or_stays_as_the_rule_says(
     assert stand.erasure.erase_whole(erasing(email))
 
     assert stand.loaded() == erasing(email).after
+
+
+def test_copies_of_the_sandbox_go_first(
+    mongo_database: Database[dict[str, Any]],
+) -> None:
+    """What is erased already is not looked at again, so they would be left."""
+    inbox = MongoInbox(mongo_database)
+    for email_id in (ID, ID, an_id(7)):
+        inbox.keep({"email_id": email_id, "at": NOW, "recipients": ["a@b.example"]})
+
+    assert not MongoErasure(mongo_database).erase_whole(erasing(full()))
+
+    assert [kept["email_id"] for kept in inbox.latest(9)] == [an_id(7)]
 
 
 def test_large_parts_go_with_the_rest(stand: Stand) -> None:

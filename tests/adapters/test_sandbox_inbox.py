@@ -141,3 +141,14 @@ def test_a_store_that_is_away_is_said_in_our_words() -> None:
             inbox.keep(a_document(1))
         with pytest.raises(StoreUnavailableError):
             inbox.latest(1)
+
+
+def test_an_erased_email_is_forgotten_and_its_key_is_not(inbox: Inbox) -> None:
+    for number, key in ((1, None), (1, None), (1, "a"), (2, None)):
+        inbox.keep(a_document(number), key=key)
+
+    inbox.forget("1")
+    inbox.forget("3")
+    inbox.keep(a_document(4), key="a")
+
+    assert [found["email_id"] for found in inbox.latest(9)] == ["2"]
