@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 import redis
@@ -82,7 +83,11 @@ class ShareConsumer(_RedisConsumer):
 
 
 def shares_of(
-    providers: Collection[str], *, threads: int, queues: Collection[str] | None = None
+    providers: Collection[str],
+    *,
+    threads: int,
+    queues: Collection[str] | None = None,
+    most: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Share]:
     """Return the share that each queue belongs to.
 
@@ -91,6 +96,7 @@ def shares_of(
         threads: Of this process.
         queues: The queues that it serves; ``None`` for all. A process that serves one
             provider only has no threads to keep for others.
+        most: How many emails at once a provider allows each process, by its name.
     """
     names = {
         provider: [send_queue(provider, priority) for priority in Priority]
@@ -99,11 +105,11 @@ def shares_of(
     served = [
         p for p in names if queues is None or not set(names[p]).isdisjoint(queues)
     ]
-    limits = places(threads, providers=len(served))
-    if limits is None:
-        return {}
     shares: dict[str, Share] = {}
     for provider in served:
+        limits = places(threads, providers=len(served), most=most.get(provider))
+        if limits is None:
+            continue
         of_queues = {send_queue(provider, p): limits[p] for p in Priority}
         shares |= dict.fromkeys(of_queues, Share(of_queues))
     return shares
@@ -112,8 +118,15 @@ def shares_of(
 class ThreadShares(Middleware):
     """Shares the threads out when their number is known: before the first fetch."""
 
-    def __init__(self, providers: Collection[str]) -> None:
+    def __init__(
+        self,
+        providers: Collection[str],
+        *,
+        most: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Share out later; ``most`` is what a provider allows, as of `shares_of`."""
         self._providers = providers
+        self._most = most
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
         """Give the broker the shares of this process."""
@@ -121,4 +134,5 @@ class ThreadShares(Middleware):
             self._providers,
             threads=worker.worker_threads,
             queues=worker.consumer_whitelist,
+            most=self._most,
         )

@@ -65,7 +65,7 @@ def send() -> None:
     pulse = Pulse()
     serving = Serving(_heartbeats(parts, "worker"))
     pulse.every(BEAT_EVERY, serving.beat)
-    shares = ThreadShares(parts.names)
+    shares = ThreadShares(parts.names, most=parts.settings.concurrency)
     broker = _broker(parts, "worker", serving, pulse, shares)
     _show_metrics(parts)
     attempt = parts.failpoints.fit(_attempt(parts))

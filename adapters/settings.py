@@ -94,6 +94,7 @@ class Settings:
         metrics_key: What opens the metrics and nothing else, or ``None``.
         metrics_port: The first port for the metrics of workers, or ``None``.
         providers: In order of preference, at least one.
+        concurrency: Most emails in hand at a provider in one process, by its name.
         cors_origins: ``*`` or origins; empty for no CORS at all.
         provider_proxy: May hold a password, so it is not in the ``repr``.
         max_body_bytes: Largest request body as it comes over the wire.
@@ -113,6 +114,7 @@ class Settings:
     metrics_key: Secret | None
     metrics_port: int | None
     providers: tuple[ProviderSettings, ...]
+    concurrency: Mapping[str, int]
     policy: Policy
     breaker: BreakerSettings
     sweep_every: timedelta
@@ -151,6 +153,7 @@ class Settings:
             metrics_key=reading.optional(table.METRICS_KEY),
             metrics_port=reading.optional(table.METRICS_PORT),
             providers=read_providers(reading, table.PROVIDERS),
+            concurrency=reading.optional(table.PROVIDER_CONCURRENCY) or {},
             policy=_policy(reading),
             breaker=_breaker(reading),
             sweep_every=reading.value(table.SWEEP_EVERY),
@@ -247,6 +250,7 @@ def _check(settings: Settings, reading: Reading) -> None:
             why=f"at most {table.RETRY_MAX.name}, {policy.retry_max.total_seconds():g}",
         )
     _check_retention(policy, reading)
+    _check_concurrency(settings, reading)
     if settings.failpoints_dir is not None and settings.env is Environment.PRODUCTION:
         reading.fault(
             table.FAILPOINTS_DIR,
@@ -263,6 +267,18 @@ def _check_retention(policy: Policy, reading: Reading) -> None:
             table.KEEP_EMAIL,
             got=reading.text(table.KEEP_EMAIL.name) or f"{table.KEEP_EMAIL.default}",
             why=f"at least {table.KEEP_BODY.name}, {body:g}: a record goes last",
+        )
+
+
+def _check_concurrency(settings: Settings, reading: Reading) -> None:
+    if table.PROVIDERS.name in reading.faulty:
+        return
+    configured = {provider.name for provider in settings.providers}
+    for name in sorted(settings.concurrency.keys() - configured):
+        reading.fault(
+            table.PROVIDER_CONCURRENCY,
+            got=reading.text(table.PROVIDER_CONCURRENCY.name),
+            why=f"{table.PROVIDERS.name} does not name {name!r}",
         )
 
 

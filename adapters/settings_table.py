@@ -22,6 +22,7 @@ from .settings_values import (
     MONGODB_URI,
     ORIGINS,
     PROVIDER_ITEMS,
+    PROVIDER_NUMBERS,
     REDIS_URL,
     Kind,
     choice,
@@ -143,6 +144,13 @@ LEASE = _variable(
     default="60",
     meaning="How long a worker may hold an email. In production at least twice the "
     "provider timeout and 10 s.",
+)
+PROVIDER_CONCURRENCY = _variable(
+    "POSTROOM_PROVIDER_CONCURRENCY",
+    PROVIDER_NUMBERS,
+    meaning="Most emails that one process of `worker` has in hand at a provider, as in "
+    "`smtp=3`: what a relay allows, divided by `WORKER_PROCESSES` and machines. "
+    "Absent: as many as there are threads for.",
 )
 PROVIDER_TIMEOUT = _variable(
     "POSTROOM_PROVIDER_TIMEOUT_S",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -202,6 +202,18 @@ def _items(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
+def _numbers(text: str) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    for item in _items(text):
+        name, equals, number = (part.strip() for part in item.partition("="))
+        if not name or not equals:
+            raise ValueError(f"{item!r} is not name=number")
+        if name in found:
+            raise ValueError(f"{name!r} stands there twice")
+        found[name] = whole(1, 10_000).read(number)
+    return found
+
+
 def _mailbox(text: str) -> Address:
     return parse_address(text)
 
@@ -215,6 +227,10 @@ ORIGINS = Kind(read=_origins, expected="http(s)://host[:port], ..., or *")
 PROVIDER_ITEMS = Kind(
     read=_items,
     expected="name or name=kind, separated by commas, best first",
+)
+PROVIDER_NUMBERS = Kind(
+    read=_numbers,
+    expected="name=number, separated by commas, each from 1 to 10000",
 )
 MONGODB_URI = Kind(
     read=_mongodb_uri,

@@ -151,6 +151,14 @@ class TestSharesOf:
         assert shares_of((ALPHA, BETA), threads=8, queues=queues) == {}
         assert shares_of((ALPHA,), threads=8) == {}
 
+    def test_what_a_provider_allows_binds_it_alone(self) -> None:
+        shares = shares_of((ALPHA, BETA), threads=8, most={ALPHA: 2})
+
+        assert [shares[f"send.{ALPHA}"].room(f"send.{ALPHA}")] == [2]
+        assert shares[f"send.{BETA}"].room(f"send.{BETA}") > 2
+        assert shares_of((ALPHA,), threads=8, most={BETA: 2}) == {}
+        assert len(shares_of((ALPHA,), threads=8, most={ALPHA: 2})) == len(Priority)
+
     def test_the_queues_of_a_provider_share_its_places(self) -> None:
         shares = shares_of((ALPHA, BETA), threads=8)
 

@@ -27,6 +27,26 @@ def test_a_backlog_leaves_places_for_what_goes_first(threads: int) -> None:
     assert limits[Priority.HIGH] > limits[Priority.NORMAL] > limits[Priority.LOW]
 
 
+@given(st.integers(1, 64), st.integers(1, 4), st.integers(1, 80))
+def test_what_a_provider_allows_is_never_exceeded(
+    threads: int, providers: int, most: int
+) -> None:
+    limits = places(threads, providers=providers, most=most)
+
+    of_their_own = places(threads, providers=providers)
+    if limits is None:
+        assert of_their_own is None
+        assert most >= threads
+        return
+    for priority, limit in limits.items():
+        assert 1 <= limit <= min(most, threads)
+        assert of_their_own is None or limit <= of_their_own[priority]
+    assert limits[Priority.HIGH] == min(
+        most, (of_their_own or {}).get(Priority.HIGH, threads)
+    )
+    assert limits[Priority.LOW] < most or most == 1
+
+
 @pytest.mark.parametrize(("threads", "providers"), [(32, 1), (1, 2), (1, 1)])
 def test_with_nobody_to_keep_threads_for_all_are_free(
     threads: int, providers: int
