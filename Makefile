@@ -81,6 +81,10 @@ chaos: .venv/dev links ## Break everything under load for six minutes, and see w
 fuzz: .venv/dev links ## Call the API with what openapi.json allows and forbids (ARGS=--help)
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
+.PHONY: bench
+bench: .venv/dev links ## Measure: POST, trips, CPU, pickup, drain, growth; five minutes (ARGS=--help)
+	$(BIN)/python -m benchmarks $(ARGS)
+
 .PHONY: test-watch
 test-watch: .venv/dev links ## The quick tests, again after each change
 	$(BIN)/ptw . --now --delay 0.5 --patterns '**/*.py' --ignore-patterns '**/.venv/**,**/build/**' \

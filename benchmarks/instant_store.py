@@ -1,0 +1,262 @@
+"""A store that answers at once: MongoDB's wire protocol over documents in memory.
+
+The embedded store needs 0.3 to 0.6 ms of one core for each operation, and would be what
+every figure of throughput shows. This one needs about 0.1 ms. It checks guards and
+applies updates, but keeps nothing on a disk, has no other member to wait for, applies
+the writes of a transaction at once and never takes them back. So it says what Postroom
+costs, and nothing about MongoDB.
+
+    python -m benchmarks.instant_store PORT
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import struct
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import bson
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.instant_documents import Collection, Document
+
+HOST = "127.0.0.1"
+
+#: The operations of the protocol: everything, and the first greeting of older drivers.
+OP_MSG, OP_QUERY, OP_REPLY = 2013, 2004, 1
+
+_HEAD = struct.Struct("<iiii")
+_MORE_TO_COME = 2
+_CHECKSUM = 1
+
+_OK: Document = {"ok": 1.0}
+
+
+class Store:
+    """All collections, and the commands on them."""
+
+    def __init__(self, port: int) -> None:
+        self._me = f"{HOST}:{port}"
+        self._collections: dict[str, Collection] = defaultdict(Collection)
+        self._commands: Mapping[str, Callable[[Document], Document]] = {
+            **dict.fromkeys(("hello", "ismaster", "isMaster"), self._hello),
+            **dict.fromkeys(("ping", "endSessions", "killCursors"), _fine),
+            **dict.fromkeys(("commitTransaction", "abortTransaction"), _fine),
+            "buildInfo": lambda _: {"version": "7.0.0", "versionArray": [7, 0, 0, 0]},
+            "insert": self._insert,
+            "update": self._update,
+            "delete": self._delete,
+            "find": self._find,
+            "aggregate": self._aggregate,
+            "createIndexes": self._create_indexes,
+            "listIndexes": self._list_indexes,
+            "drop": self._drop,
+        }
+
+    def do(self, command: Document) -> Document:
+        """Answer a command, as MongoDB would as far as anybody looks."""
+        name = next(iter(command))
+        act = self._commands.get(name)
+        if act is None:
+            return _error(59, "CommandNotFound", f"no such command: {name!r}")
+        try:
+            return _OK | act(command)
+        except (KeyError, TypeError, ValueError, IndexError) as ex:
+            return _error(9, "FailedToParse", f"{name}: {type(ex).__name__}: {ex}")
+
+    def _hello(self, _command: Document) -> Document:
+        return {
+            "helloOk": True,
+            "ismaster": True,
+            "isWritablePrimary": True,
+            "setName": "instant",
+            "setVersion": 1,
+            "me": self._me,
+            "primary": self._me,
+            "hosts": [self._me],
+            "maxBsonObjectSize": 16 * 1024 * 1024,
+            "maxMessageSizeBytes": 48_000_000,
+            "maxWriteBatchSize": 100_000,
+            "logicalSessionTimeoutMinutes": 30,
+            "minWireVersion": 0,
+            "maxWireVersion": 21,
+            "readOnly": False,
+            "localTime": datetime.now(UTC),
+        }
+
+    def _insert(self, command: Document) -> Document:
+        collection = self._collections[command["insert"]]
+        errors = []
+        documents = command["documents"]
+        for index, document in enumerate(documents):
+            if not collection.insert(document):
+                said = f"E11000 duplicate key: {document['_id']}"
+                errors.append({"index": index, "code": 11000, "errmsg": said})
+        told = {"writeErrors": errors} if errors else {}
+        return {"n": len(documents) - len(errors), **told}
+
+    def _update(self, command: Document) -> Document:
+        collection = self._collections[command["update"]]
+        count, made = 0, []
+        for index, order in enumerate(command["updates"]):
+            matched, new = collection.update(order)
+            count += matched
+            if new is not None:
+                made.append({"index": index, "_id": new})
+        told = {"upserted": made} if made else {}
+        return {"n": count + len(made), "nModified": count, **told}
+
+    def _delete(self, command: Document) -> Document:
+        collection = self._collections[command["delete"]]
+        return {"n": sum(collection.delete(order) for order in command["deletes"])}
+
+    def _find(self, command: Document) -> Document:
+        name = command["find"]
+        found = list(self._collections[name].find(command.get("filter", {})))
+        for field, direction in reversed(list(command.get("sort", {}).items())):
+            found.sort(key=lambda each: each[field], reverse=direction < 0)
+        limit = command.get("limit") or len(found)
+        shown = _projected(found[:limit], command.get("projection") or {})
+        return _cursor(command, name, shown)
+
+    def _aggregate(self, command: Document) -> Document:
+        """Count what fits, the one thing that is asked for."""
+        name = command["aggregate"]
+        match, group = command["pipeline"]
+        count = sum(1 for _ in self._collections[name].find(match["$match"]))
+        (counted,) = (field for field in group["$group"] if field != "_id")
+        counts = [{"_id": group["$group"]["_id"], counted: count}] if count else []
+        return _cursor(command, name, counts)
+
+    def _create_indexes(self, command: Document) -> Document:
+        collection = self._collections[command["createIndexes"]]
+        collection.indexes |= {index["name"]: index for index in command["indexes"]}
+        return {}
+
+    def _list_indexes(self, command: Document) -> Document:
+        name = command["listIndexes"]
+        indexes = self._collections[name].indexes
+        listed = [{"v": 2, **index, "name": each} for each, index in indexes.items()]
+        return _cursor(command, name, listed)
+
+    def _drop(self, command: Document) -> Document:
+        self._collections[command["drop"]] = Collection()
+        return {}
+
+
+def _fine(_command: Document) -> Document:
+    return {}
+
+
+def _error(code: int, name: str, said: str) -> Document:
+    sys.stderr.write(f"{said}\n")
+    return {"ok": 0.0, "code": code, "codeName": name, "errmsg": said}
+
+
+def _cursor(command: Document, name: str, documents: list[Document]) -> Document:
+    space = f"{command.get('$db', 'test')}.{name}"
+    return {"cursor": {"id": 0, "ns": space, "firstBatch": documents}}
+
+
+def _projected(
+    documents: list[Document], projection: Mapping[str, int]
+) -> list[Document]:
+    if not projection:
+        return documents
+    named = set(projection)
+    if any(projection[name] for name in named - {"_id"} or named):
+        kept = (named | {"_id"}) - {n for n in named if not projection[n]}
+        return [{k: v for k, v in d.items() if k in kept} for d in documents]
+    return [{k: v for k, v in d.items() if k not in named} for d in documents]
+
+
+class Connection(asyncio.Protocol):
+    """One driver's connection: requests come one after the other."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._read = bytearray()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every whole request."""
+        self._read += data
+        while len(self._read) >= _HEAD.size:
+            length, request_id, _, operation = _HEAD.unpack_from(self._read)
+            if len(self._read) < length:
+                return
+            request = bytes(self._read[_HEAD.size : length])
+            del self._read[:length]
+            answer = self._answer(request_id, operation, request)
+            if answer is not None and self._transport is not None:
+                self._transport.write(answer)
+
+    def _answer(self, request_id: int, operation: int, request: bytes) -> bytes | None:
+        if operation == OP_QUERY:
+            reply = bson.encode(self._store.do(_greeting(request)))
+            body = struct.pack("<iqii", 8, 0, 0, 1) + reply
+            return _framed(body, request_id, OP_REPLY)
+        (flags,) = struct.unpack_from("<I", request)
+        reply = bson.encode(self._store.do(command_of(request)))
+        if flags & _MORE_TO_COME:
+            return None
+        return _framed(b"\0\0\0\0\0" + reply, request_id, OP_MSG)
+
+
+def _framed(body: bytes, request_id: int, operation: int) -> bytes:
+    return _HEAD.pack(_HEAD.size + len(body), 1, request_id, operation) + body
+
+
+def _greeting(request: bytes) -> Document:
+    start = request.index(b"\0", 4) + 1 + 8
+    return bson.decode(request[start:])
+
+
+def command_of(request: bytes) -> Document:
+    """Return the command of an OP_MSG, given what follows its header.
+
+    Its documents may stand in sections of their own.
+    """
+    (flags,) = struct.unpack_from("<I", request)
+    end = len(request) - (4 if flags & _CHECKSUM else 0)
+    command: Document = {}
+    sequences: dict[str, Any] = {}
+    at = 4
+    while at < end:
+        kind, (size,) = request[at], struct.unpack_from("<i", request, at + 1)
+        section = request[at + 1 : at + 1 + size]
+        at += 1 + size
+        if kind == 0:
+            command = bson.decode(section)
+        else:
+            name_end = section.index(b"\0", 4)
+            name = section[4:name_end].decode()
+            sequences[name] = bson.decode_all(section[name_end + 1 :])
+    return command | sequences
+
+
+async def serve(port: int) -> None:
+    """Serve on a port of the loopback interface until the process ends."""
+    store = Store(port)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(store), HOST, port)
+    # Documents refer to nothing that refers back: collecting would only take time.
+    gc.disable()
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1])))

@@ -1,0 +1,147 @@
+"""A provider that costs little: it takes every email and notes when it came.
+
+The fake of the tests parses each call, keeps it and syncs a journal; on two cores that
+would be a good part of what is measured. This one speaks as much of SendGrid's HTTP as
+the product needs.
+
+    python -m benchmarks.provider PORT
+
+`POST /_delay` with a number of milliseconds: how long each call takes from now on.
+`GET /_taken`: `[[email id, epoch seconds], ...]` in order; `DELETE` forgets them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+import time
+import urllib.request
+from typing import Any
+
+HOST = "127.0.0.1"
+
+_LENGTH = re.compile(rb"^content-length:\s*(\d+)", re.IGNORECASE | re.MULTILINE)
+_EMAIL_ID = re.compile(rb'"postroom_email_id":\s*"([0-9a-f]{24})"')
+_ACCEPTED = (
+    b"HTTP/1.1 202 Accepted\r\nX-Message-Id: %d\r\nContent-Length: 0\r\n"
+    b"Connection: keep-alive\r\n\r\n"
+)
+
+
+class Desk:
+    """What was taken, and how slowly."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, float]] = []
+        self.delay_s = 0.0
+
+    def control(self, line: bytes, body: bytes) -> Any:
+        """Do what is asked by a path of its own; return the answer."""
+        method, path, _ = line.split(b" ", 2)
+        if path == b"/_delay":
+            self.delay_s = json.loads(body) / 1000
+        elif method == b"DELETE":
+            self.taken.clear()
+        elif method == b"GET":
+            return self.taken
+        return {}
+
+
+class Connection(asyncio.Protocol):
+    """One connection of the product, or of the bench."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._read = bytearray()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every whole request."""
+        self._read += data
+        while True:
+            end = self._read.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head = bytes(self._read[:end])
+            found = _LENGTH.search(head)
+            whole = end + 4 + (int(found[1]) if found else 0)
+            if len(self._read) < whole:
+                return
+            body = bytes(self._read[end + 4 : whole])
+            del self._read[:whole]
+            self._answer(head.split(b"\r\n", 1)[0], body)
+
+    def _answer(self, line: bytes, body: bytes) -> None:
+        if b" /_" in line:
+            said = json.dumps(self._desk.control(line, body)).encode()
+            self._write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(said))
+            self._write(said)
+            return
+        found = _EMAIL_ID.search(body)
+        email_id = found[1].decode() if found else ""
+        self._desk.taken.append((email_id, time.time()))
+        answer = _ACCEPTED % len(self._desk.taken)
+        if self._desk.delay_s:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._desk.delay_s, self._write, answer)
+        else:
+            self._write(answer)
+
+    def _write(self, answer: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(answer)
+
+
+class Remote:
+    """Gives orders to a provider in another process."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://{HOST}:{port}"
+
+    def is_there(self) -> bool:
+        """Return whether it answers."""
+        try:
+            self.taken()
+        except OSError:
+            return False
+        return True
+
+    def delay(self, delay_ms: int) -> None:
+        """Let each call take so long from now on."""
+        self._ask("POST", "/_delay", delay_ms)
+
+    def forget(self) -> None:
+        """Forget what was taken."""
+        self._ask("DELETE", "/_taken")
+
+    def taken(self) -> list[tuple[str, float]]:
+        """Return the ids of what was taken, each with its time in epoch seconds."""
+        return [(email_id, at) for email_id, at in self._ask("GET", "/_taken")]
+
+    def _ask(self, method: str, path: str, what: Any = None) -> Any:
+        data = None if what is None else json.dumps(what).encode()
+        request = urllib.request.Request(self.url + path, data=data, method=method)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+async def serve(port: int) -> None:
+    """Serve on a port of the loopback interface until the process ends."""
+    desk = Desk()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: Connection(desk), HOST, port, backlog=1024
+    )
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1])))

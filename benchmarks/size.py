@@ -1,0 +1,85 @@
+"""How much of everything a run does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """Of a run; the defaults make one of five minutes at most on two cores.
+
+    Attributes:
+        seconds: Of each round of requests.
+        rounds: Of each pair of rounds; medians are over these.
+        connections: Of the clients of the POST.
+        emails: Whose cost in CPU is measured.
+        counted: Emails whose trips are counted one by one.
+        picked_up: Emails whose way from the idle service is timed.
+        idle_s: How long an idle service is watched.
+        hops: Messages that are timed from enqueue to actor.
+        enqueued: Messages of a round of enqueueing.
+        delays_ms: Of the provider, for the drain.
+        workers: Processes and threads of each, for the drain.
+        drain_s: How long a drain should take where threads / delay is the bound.
+        drained: Emails of a drain at most, and of one without a delay.
+        batches: Of a hundred emails, a round.
+        documents: In the collection, for its growth.
+        grown: Operations that are timed at each of these.
+    """
+
+    seconds: float = 1.5
+    rounds: int = 3
+    connections: tuple[int, ...] = (1, 16, 64)
+    emails: int = 800
+    counted: int = 40
+    picked_up: int = 60
+    idle_s: float = 5.0
+    hops: int = 100
+    enqueued: int = 1000
+    delays_ms: tuple[int, ...] = (0, 50, 200)
+    workers: tuple[tuple[int, int], ...] = ((1, 8), (1, 32), (1, 64), (2, 64))
+    drain_s: float = 3.0
+    drained: int = 1000
+    batches: int = 10
+    documents: tuple[int, ...] = (1_000, 20_000)
+    grown: int = 100
+
+
+#: For a quiet machine and a quarter of an hour.
+FULL = Size(
+    seconds=3.0,
+    rounds=5,
+    emails=3000,
+    counted=100,
+    picked_up=200,
+    idle_s=20.0,
+    hops=300,
+    enqueued=5000,
+    workers=((1, 8), (1, 32), (1, 64), (2, 8), (2, 32), (2, 64)),
+    drain_s=6.0,
+    drained=3000,
+    batches=30,
+    documents=(1_000, 20_000, 200_000),
+    grown=300,
+)
+
+#: To see that everything works; the figures say nothing.
+TINY = Size(
+    seconds=0.3,
+    rounds=1,
+    connections=(1, 4),
+    emails=20,
+    counted=5,
+    picked_up=5,
+    idle_s=0.5,
+    hops=5,
+    enqueued=20,
+    delays_ms=(0, 20),
+    workers=((1, 8),),
+    drain_s=0.3,
+    drained=20,
+    batches=1,
+    documents=(100, 300),
+    grown=5,
+)
