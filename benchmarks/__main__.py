@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import post, table
+from benchmarks import cost, post, table, trips
 from benchmarks.size import FULL, TINY, Size
 from benchmarks.stack import ROOT, Store
 from benchmarks.table import Table
@@ -25,6 +25,8 @@ Part = Callable[[Path, Size, Store], Iterator[Table]]
 #: Every part, with the stores that it is measured on.
 PARTS: dict[str, tuple[Part, tuple[Store, ...]]] = {
     "post": (post.measure, (Store.INSTANT, Store.EMBEDDED)),
+    "trips": (trips.measure, (Store.INSTANT, Store.EMBEDDED)),
+    "cost": (cost.measure, (Store.INSTANT, Store.EMBEDDED)),
 }
 
 

@@ -12,8 +12,8 @@ With a `count` it ends after so many requests, whatever the time.
 from __future__ import annotations
 
 import json
+import math
 import re
-import resource
 import selectors
 import socket
 import subprocess
@@ -92,7 +92,7 @@ def run(order: Order) -> Answers:
         text=True,
         check=False,
         cwd=Path(__file__).parents[1],
-        timeout=order.seconds + 10 * PATIENCE_S,
+        timeout=order.seconds + 20 * PATIENCE_S,
     )
     if done.returncode:
         raise RuntimeError(f"the client has failed:\n{done.stderr}")
@@ -138,13 +138,14 @@ class Load:
         self._sent = 0
         self._statuses: Counter[str] = Counter()
         self._waits: list[float] = []
+        self._used_s = time.process_time()  # to start counts for nobody
 
     def run(self) -> Answers:
         """Send, and wait for what is on its way."""
         order = self._order
         began = time.perf_counter()
         warm = began + (0 if order.count else order.warm_s)
-        end = began + (PATIENCE_S if order.count else order.seconds)
+        end = math.inf if order.count else began + order.seconds
         for _ in range(order.connections):
             self._open()
         last = warm
@@ -190,14 +191,14 @@ class Load:
     def _answers(self, seconds: float) -> Answers:
         waits = sorted(self._waits)
         requests = sum(self._statuses.values())
-        used = resource.getrusage(resource.RUSAGE_SELF)
+        used_s = time.process_time() - self._used_s
         return Answers(
             requests=requests,
             per_s=len(waits) / seconds if seconds > 0 else 0.0,
             p50_ms=percentile(waits, 50) * 1000,
             p99_ms=percentile(waits, 99) * 1000,
             statuses=dict(self._statuses),
-            cpu_ms=(used.ru_utime + used.ru_stime) * 1000 / max(requests, 1),
+            cpu_ms=used_s * 1000 / max(requests, 1),
         )
 
 

@@ -14,22 +14,14 @@ from benchmarks.size import Size
 from benchmarks.stack import EMAIL, Stack, Store
 from benchmarks.table import Cell, Table
 
-NOTES = (
-    (
-        "Product and bare stack take turns in the same run, each as gunicorn's tree with "
-        "the same settings; figures are medians over the rounds, ratios medians of the "
-        "ratios of each round."
-    ),
-    (
-        "The bare stack is `benchmarks/bare.py`: Falcon, one insert with the same write "
-        "concern, one Dramatiq message. The product also validates, authenticates by a "
-        "stored key, and logs."
-    ),
-    (
-        "CPU is that of the web processes alone; client, store and Redis run on the same "
-        "cores, so requests/s are a floor."
-    ),
-)
+NOTES = """
+Product and bare stack take turns in the same run, each as gunicorn's tree with the same
+settings; figures are medians over the rounds, ratios medians of the ratios of each
+round. The bare stack is `benchmarks/bare.py`: Falcon, one insert with the same write
+concern, one Dramatiq message. The product also validates, authenticates by a stored
+key, and logs. CPU is that of the web processes alone. Client, store and Redis run on
+the same cores: requests/s are a floor.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

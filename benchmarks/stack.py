@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -43,6 +44,9 @@ SETTINGS = {
     "SENDGRID_API_KEY": "SG.bench",
     "POSTROOM_DEFAULT_FROM": "Bench <post@example.org>",
 }
+
+#: Before everything that was ever due.
+_EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 #: What each line of the Procfile needs to be of use.
 ALL_LINES = ("web", "worker", "router", "scheduler")
@@ -201,6 +205,13 @@ class Stack:
         """Return the CPU time of each so far, in seconds."""
         return processes.cpus_s(self.pids)
 
+    def idle(self, seconds: float) -> dict[str, float]:
+        """Watch everything while nothing happens; return the cores that each uses."""
+        before, began = self.cpus_s(), time.monotonic()
+        time.sleep(seconds)
+        after, took = self.cpus_s(), time.monotonic() - began
+        return {name: (after[name] - before[name]) / took for name in before}
+
     # HTTP
 
     @property
@@ -279,6 +290,15 @@ class Stack:
                 logs = (f"--- {log}\n{_tail(log)}" for log in self.folder.glob("*.log"))
                 raise RuntimeError("\n".join((f"waited in vain for {what}", *logs)))
             time.sleep(every_s)
+
+    def wait_until_settled(self) -> None:
+        """Wait until no email is open."""
+        with connect(self.mongodb_url) as mongodb:
+            emails = database_of(mongodb)["emails"]
+            self.wait_until(
+                lambda: emails.find_one({"due_at": {"$gt": _EVER}}) is None,
+                "nothing to be open",
+            )
 
     def wait_for_taken(self, count: int) -> list[tuple[str, float]]:
         """Wait until the provider has so many, and return them."""

@@ -39,7 +39,7 @@ class Table:
     part: str
     title: str
     rows: Sequence[Mapping[str, Cell]]
-    notes: Sequence[str] = ()
+    notes: str = ""
 
 
 def surroundings() -> dict[str, Any]:
@@ -83,9 +83,10 @@ def as_markdown(table: Table) -> str:
     """Return a table as it stands in docs/performance.md."""
     head, *rows = (f"| {' | '.join(line)} |" for line in _cells(table))
     rule = f"|{'---|' * len(_cells(table)[0])}"
-    notes = [f"- {note}" for note in table.notes]
-    parts = [f"### {table.title}", "", head, rule, *rows]
-    return "\n".join([*parts, "", *notes] if notes else parts)
+    notes = table.notes.strip()
+    return "\n".join(
+        [f"### {table.title}", "", head, rule, *rows, *(["", notes] if notes else [])]
+    )
 
 
 def told(before: Mapping[str, Any], load_at_end: Sequence[float]) -> str:
