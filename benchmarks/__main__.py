@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import cost, post, table, trips
+from benchmarks import batch, cost, drain, growth, hop, pickup, post, table, trips
 from benchmarks.size import FULL, TINY, Size
 from benchmarks.stack import ROOT, Store
 from benchmarks.table import Table
@@ -22,11 +22,17 @@ FOLDER = ROOT / "build" / "bench"
 
 Part = Callable[[Path, Size, Store], Iterator[Table]]
 
-#: Every part, with the stores that it is measured on.
+#: Every part, with the stores that it is measured on unless one is asked for. What is
+#: counted is the same on both, and the instant one does not change as it grows.
 PARTS: dict[str, tuple[Part, tuple[Store, ...]]] = {
-    "post": (post.measure, (Store.INSTANT, Store.EMBEDDED)),
-    "trips": (trips.measure, (Store.INSTANT, Store.EMBEDDED)),
-    "cost": (cost.measure, (Store.INSTANT, Store.EMBEDDED)),
+    "post": (post.measure, tuple(Store)),
+    "trips": (trips.measure, (Store.INSTANT,)),
+    "cost": (cost.measure, tuple(Store)),
+    "pickup": (pickup.measure, tuple(Store)),
+    "hop": (hop.measure, (Store.INSTANT,)),
+    "drain": (drain.measure, (Store.INSTANT,)),
+    "batch": (batch.measure, tuple(Store)),
+    "growth": (growth.measure, (Store.EMBEDDED,)),
 }
 
 
@@ -42,7 +48,7 @@ def main() -> int:
         for made in _run(name, folder, size, given.store):
             tables.append(made)
             print(table.as_text(made), flush=True)
-    written = FOLDER / f"{stamp}.json"
+    written = given.json or FOLDER / f"{stamp}.json"
     found = table.as_json(tables, before)
     written.write_text(json.dumps(found, indent=1))
     if not given.keep:
@@ -58,7 +64,7 @@ def main() -> int:
 
 def _run(name: str, folder: Path, size: Size, store: Store | None) -> Iterator[Table]:
     measure, stores = PARTS[name]
-    for each in stores if store is None else [s for s in stores if s is store]:
+    for each in stores if store is None else (store,):
         began = time.monotonic()
         yield from measure(folder / f"{name}-{each}", size, each)
         took = time.monotonic() - began
@@ -88,6 +94,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="the tables for docs/performance"
     )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="in build/bench")
     parser.add_argument("--keep", action="store_true", help="logs and data too")
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):

@@ -36,7 +36,7 @@ class Size:
     picked_up: int = 60
     idle_s: float = 5.0
     hops: int = 100
-    enqueued: int = 1000
+    enqueued: int = 500
     delays_ms: tuple[int, ...] = (0, 50, 200)
     workers: tuple[tuple[int, int], ...] = ((1, 8), (1, 32), (1, 64), (2, 64))
     drain_s: float = 3.0
@@ -55,7 +55,7 @@ FULL = Size(
     picked_up=200,
     idle_s=20.0,
     hops=300,
-    enqueued=5000,
+    enqueued=2000,
     workers=((1, 8), (1, 32), (1, 64), (2, 8), (2, 32), (2, 64)),
     drain_s=6.0,
     drained=3000,

@@ -65,8 +65,8 @@ EMAIL: Mapping[str, Any] = {
 class Store(StrEnum):
     """What stands for MongoDB."""
 
-    EMBEDDED = "embedded"
     INSTANT = "instant"
+    EMBEDDED = "embedded"
 
 
 class Stack:
@@ -80,7 +80,7 @@ class Stack:
         self.bare_port = a_port()
         self.secret = ""
         self._settings = settings
-        self._mongodb = Server(_mongodb(folder, store))
+        self._mongodb = store_server(folder, store)
         self._redis = Server(embedded.valkey(folder / "redis", port=a_port()))
         provider_port = a_port()
         self.provider = Remote(provider_port)
@@ -336,18 +336,21 @@ def per_email_ms(
     }
 
 
-def _mongodb(folder: Path, store: Store) -> embedded.ServerSpec:
+def store_server(folder: Path, store: Store) -> Server:
+    """Describe a store on a free port."""
     port = a_port()
     if store is Store.EMBEDDED:
-        return embedded.mongodb(folder / "mongo", port=port)
+        return Server(embedded.mongodb(folder / "mongo", port=port))
     url = f"mongodb://{embedded.HOST}:{port}/postroom"
-    return embedded.ServerSpec(
-        name="instant store",
-        port=port,
-        folder=folder / "instant",
-        command=_module("instant_store", port),
-        url=url,
-        answers=partial(embedded.mongodb_answers, url),
+    return Server(
+        embedded.ServerSpec(
+            name="instant store",
+            port=port,
+            folder=folder / "instant",
+            command=_module("instant_store", port),
+            url=url,
+            answers=partial(embedded.mongodb_answers, url),
+        )
     )
 
 
