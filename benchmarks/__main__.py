@@ -85,7 +85,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--store", type=Store, choices=list(Store), help="only on this one"
     )
-    parser.add_argument("--seconds", type=float, help="of a round of requests (1.5)")
+    parser.add_argument("--seconds", type=float, help="of a round of requests (1.2)")
     parser.add_argument("--rounds", type=int, help="of each measurement (3)")
     parser.add_argument(
         "--full", action="store_true", help="a quarter of an hour, 200,000 documents"

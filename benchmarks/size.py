@@ -28,7 +28,7 @@ class Size:
         grown: Operations that are timed at each of these.
     """
 
-    seconds: float = 1.5
+    seconds: float = 1.2
     rounds: int = 3
     connections: tuple[int, ...] = (1, 16, 64)
     emails: int = 800

@@ -286,6 +286,10 @@ class Monitor:
                 found = (count for name, count in groups if name == said.name)
                 said.commands = next(found, 1)
 
+    def seen(self) -> list[list[tuple[str, int]]]:
+        """Return each connection's commands so far, with how much was executed."""
+        return [list(each) for each in list(self._seen.values())]
+
     def _run(self) -> None:
         with self._socket.makefile("rb") as lines:
             connection = ""
