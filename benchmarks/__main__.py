@@ -55,9 +55,8 @@ def main() -> int:
         shutil.rmtree(folder)
     where = table.told(before, found["surroundings"]["load_at_end"])
     if given.markdown:
-        given.markdown.write_text(
-            "\n\n".join([f"Run on {where}", *map(table.as_markdown, tables)]) + "\n"
-        )
+        text = f"Run on {where}\n\n{table.as_markdown(tables)}\n"
+        given.markdown.write_text(text)
     print(f"\n{where}\nwritten to {written}")
     return 0
 

@@ -15,8 +15,9 @@ NOTES = """
 A backlog is accepted while router and worker stand still; then they go on, and every
 email takes its way through the router to one provider. The rate is that of the calls
 between the first and the last tenth, by the provider's clock. "ideal" is processes x
-threads / delay; "share" is of that, and where it is small the cores were the limit:
-then "worker CPU" says how many emails a core carries. CPU is of the whole drain.
+threads / delay; "share" is of that. "cores a worker" is how much of one each process of
+the worker used: near 1 it could do no more; well below 1 with a small share, others had
+the cores. CPU is of the whole drain.
 """
 
 #: What is looked at of a drain: without its beginning and its end.

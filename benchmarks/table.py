@@ -79,14 +79,19 @@ def as_text(table: Table) -> str:
     return "\n".join([f"\n{table.part}: {table.title}", *(a.rstrip() for a in aligned)])
 
 
-def as_markdown(table: Table) -> str:
-    """Return a table as it stands in docs/performance.md."""
-    head, *rows = (f"| {' | '.join(line)} |" for line in _cells(table))
-    rule = f"|{'---|' * len(_cells(table)[0])}"
-    notes = table.notes.strip()
-    return "\n".join(
-        [f"### {table.title}", "", head, rule, *rows, *(["", notes] if notes else [])]
-    )
+def as_markdown(tables: Sequence[Table]) -> str:
+    """Return tables as they stand in docs/performance.md.
+
+    What is the same for several that follow each other is said after the last of them.
+    """
+    texts: list[str] = []
+    for table, following in zip(tables, [*tables[1:], None], strict=True):
+        head, *rows = (f"| {' | '.join(line)} |" for line in _cells(table))
+        rule = f"|{'---|' * len(_cells(table)[0])}"
+        texts.append("\n".join([f"### {table.title}", "", head, rule, *rows]))
+        if following is None or following.notes != table.notes:
+            texts.append(table.notes.strip())
+    return "\n\n".join(texts)
 
 
 def told(before: Mapping[str, Any], load_at_end: Sequence[float]) -> str:

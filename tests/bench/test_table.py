@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks.client import percentile
 from benchmarks.table import Table, as_markdown, as_text
 
@@ -12,10 +14,20 @@ TABLE = Table(
 
 
 def test_markdown_can_be_pasted() -> None:
-    assert as_markdown(TABLE) == (
+    assert as_markdown([TABLE]) == (
         "### POST\n\n| what | ms | x |\n|---|---|---|\n| bare | 0.12 | - |\n"
         "| ours | 123 | - |\n\nWhat it means."
     )
+
+
+def test_what_tables_have_in_common_is_said_once() -> None:
+    other = replace(TABLE, title="POST, too")
+
+    text = as_markdown([TABLE, other, replace(other, notes="Something else.")])
+
+    assert text.count("What it means.") == 1
+    assert text.index("### POST, too") < text.index("What it means.")
+    assert text.endswith("Something else.")
 
 
 def test_columns_are_aligned() -> None:

@@ -12,7 +12,6 @@ import redis
 
 from benchmarks.wire import MongoReading, Monitor, RedisReading, Said, Server, Taps
 
-
 #: Bound on a wait, in seconds; only a fault reaches it.
 PATIENCE_S = 30.0
 
