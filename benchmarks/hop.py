@@ -39,7 +39,7 @@ GAP_S = (0.02, 0.12)
 #: The same for Dramatiq's default settings: its consumer looks less often from time to
 #: time, and is at its slowest after this long. So there are fewer messages.
 LONG_GAP_S = (1.6, 2.2)
-FEWER = 10
+FEWER = 16
 
 #: Rounds of enqueueing are short, and so there are more of them.
 MORE_ROUNDS = 3

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """Of a run; the defaults make one of five minutes at most on two cores.
+    """Of a run; the defaults make one of five minutes on two idle cores.
 
     Attributes:
         seconds: Of each round of requests.
@@ -31,19 +31,19 @@ class Size:
     seconds: float = 1.2
     rounds: int = 3
     connections: tuple[int, ...] = (1, 16, 64)
-    emails: int = 800
+    emails: int = 600
     counted: int = 40
     picked_up: int = 60
-    idle_s: float = 5.0
+    idle_s: float = 4.0
     hops: int = 100
     enqueued: int = 500
     delays_ms: tuple[int, ...] = (0, 50, 200)
     workers: tuple[tuple[int, int], ...] = ((1, 8), (1, 32), (1, 64), (2, 64))
-    drain_s: float = 3.0
-    drained: int = 1000
+    drain_s: float = 2.5
+    drained: int = 800
     batches: int = 10
     documents: tuple[int, ...] = (1_000, 20_000)
-    grown: int = 100
+    grown: int = 60
 
 
 #: For a quiet machine and a quarter of an hour.
