@@ -289,5 +289,6 @@ BEHAVIOURS = {
             ),
         )
     ),
-    "cannot_build": Behaviour(says=_accepted, builds=False),
+    # What was built before, and is sent only now, it takes.
+    "cannot_build": Behaviour(takes=_all, says=_accepted, builds=False),
 }
