@@ -28,7 +28,7 @@ class Fate(NamedTuple):
 
 
 def _refusal(kind: RefusalKind, code: str, *, certain: bool = True) -> Refused:
-    return Refused(kind=kind, certain=certain, code=code)
+    return Refused(kind=kind, certain=certain, code=code, detail="not b@example.com")
 
 
 ACCEPTED = Fate(Accepted(provider_message_id="m"), taken=True)

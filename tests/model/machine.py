@@ -22,6 +22,7 @@ from postroom.domain.routing import ProviderProfile
 from postroom.services.asked import Asked
 from postroom.services.attempt import Attempt as AttemptService
 from postroom.services.cancel import Cancel
+from postroom.services.erase import Erase
 from postroom.services.health import Verdicts
 from postroom.services.mark_sent import MarkSent
 from postroom.services.next_step import Again
@@ -105,6 +106,7 @@ class Machine:
         self._release = Release(**routing)
         self._cancel = Cancel(**common)
         self._mark = MarkSent(**common)
+        self._erase = Erase(**common, erasure=ports.store, policy=policy)
         self._redrive = Redrive(**hinting)
         self._reschedule = Reschedule(**hinting)
         settling: Any = Settling(ports, self._settle)
@@ -206,6 +208,7 @@ class Machine:
             "redrive": lambda: self._redrive(ID),
             "redrive by force": lambda: self._redrive(ID, force=True),
             "mark sent": lambda: self._mark(ID),
+            "erase": lambda: self._erase(ID),
             "move": lambda: self._reschedule(ID, to=instant(now) + MOVED),
         }
         return self._once(name, email, now, wishes[name])

@@ -15,6 +15,7 @@ from postroom.adapters.memory_store import MemoryStore
 from postroom.domain.change import Change, Guard
 from postroom.domain.claiming import MayClaim, may_claim
 from postroom.domain.email import Delivery, Email, State
+from postroom.domain.erasure import erased_whole
 from postroom.domain.interventions import cancelled, redriven
 from postroom.domain.keys import Key, key_of
 from postroom.domain.lifecycle import claim
@@ -156,6 +157,24 @@ def _redriven_anyhow(email: Email, **given: Any) -> Change:
     return redriven(email, **(given | {"force": True}))
 
 
+def _redriven_though_erased(email: Email, **given: Any) -> Change:
+    whole = replace(email, erased_at=None, dead_at=email.dead_at or email.erased_at)
+    change = redriven(whole, **given)
+    after = replace(change.after, erased_at=email.erased_at)
+    return replace(change, before=email, after=after)
+
+
+def _erased_though_open(email: Email, **given: Any) -> Change:
+    change = erased_whole(replace(email, state=State.FAILED), **given)
+    guard = replace(change.guard, states=frozenset({email.state}))
+    after = replace(change.after, state=email.state)
+    return Change(guard=guard, before=email, after=after)
+
+
+def _words_though_erased(_: Email, detail: str) -> str | None:
+    return detail or None
+
+
 _ATTEMPT = "postroom.services.attempt"
 _RECORD = "postroom.services.settle.record"
 
@@ -266,5 +285,23 @@ MUTANTS: Mapping[str, Mutant] = {
         scenario="operators",
         delivery=ONCE,
         breaks="at most once, and twice",
+    ),
+    "a redrive does not ask whether it is erased": Mutant(
+        patches={"postroom.services.redrive.redriven": _redriven_though_erased},
+        scenario="erasure",
+        delivery=AT_LEAST,
+        breaks="erased, and open",
+    ),
+    "an erasure does not ask whether it is final": Mutant(
+        patches={"postroom.services.erase.erased_whole": _erased_though_open},
+        scenario="erasure",
+        delivery=AT_LEAST,
+        breaks="erased, and open",
+    ),
+    "a late result brings its words": Mutant(
+        patches={"postroom.domain.settling._words": _words_though_erased},
+        scenario="erasure",
+        delivery=AT_LEAST,
+        breaks="erased, and it says something again",
     ),
 }

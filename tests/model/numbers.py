@@ -43,7 +43,7 @@ def email_key(email: Email) -> tuple[Any, ...]:
         tuple(_attempt_key(attempt) for attempt in email.attempts),
         tuple((d.attempt_id, d.earlier) for d in email.possible_duplicates),
         tuple((d.attempt_id, d.earlier) for d in email.confirmed_duplicates),
-        email.delivery,
+        (email.delivery, email.erased_at is None),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from postroom.adapters.memory_store import MemoryStore
+from postroom.adapters.memory_erasure import MemoryErasure
 from postroom.domain.change import Change, Guard
 from postroom.domain.email import Email
 from postroom.domain.hint import Hint
@@ -27,7 +27,7 @@ class Write(NamedTuple):
     is_written: bool
 
 
-class Store(MemoryStore):
+class Store(MemoryErasure):
     """The real twin of the store, with one email in it; it notes every write."""
 
     def __init__(self) -> None:
@@ -35,10 +35,17 @@ class Store(MemoryStore):
         self.writes: list[Write] = []
 
     def apply(self, change: Change, *, patience: timedelta = timedelta(0)) -> bool:
+        self._note(change)
+        return super().apply(change, patience=patience)
+
+    def erase_whole(self, change: Change) -> bool:
+        self._note(change)
+        return super().erase_whole(change)
+
+    def _note(self, change: Change) -> None:
         stored = self.the_email
         is_written = change.guard.admits(stored)
         self.writes.append(Write(stored, change, change.guard, is_written))
-        return super().apply(change, patience=patience)
 
     @property
     def the_email(self) -> Email:

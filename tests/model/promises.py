@@ -27,6 +27,19 @@ def wrong_with_email(email: Email) -> Iterator[str]:
     is_in_hand = any(attempt.ended_at is None for attempt in email.attempts[-1:])
     if email.state is State.SENDING and not is_in_hand:
         yield "in hand without an attempt under way"
+    if email.erased_at is not None:
+        yield from _wrong_with_erased(email)
+
+
+def _wrong_with_erased(email: Email) -> Iterator[str]:
+    """Give what is wrong with an email of which nothing was to be left."""
+    if not email.is_final:
+        yield "erased, and open"
+    names = [recipient.addr_spec for recipient in email.recipients]
+    words = [attempt.detail for attempt in email.attempts]
+    content = email.content and (email.content.subject, email.content.text)
+    if any([*names, *words, *(content or ())]):
+        yield "erased, and it says something again"
 
 
 def wrong_with_write(

@@ -173,6 +173,11 @@ SCENARIOS: Mapping[str, Scenario] = {
         fates=(*DOUBT, "never"),
         more={"stalls": 1},
     ),
+    "erasure": Scenario(
+        budget=Budget(faults=1, stalls=1, news=1, redrives=1, forces=1, erasures=1),
+        fates=("unknown, taken", "unsure", "never"),
+        more={"crashes": 1, "marks": 1},
+    ),
     "parts": Scenario(
         budget=Budget(faults=2, crashes=1, redrives=1),
         fates=PARTS + TIMEOUTS,

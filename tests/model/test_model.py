@@ -14,8 +14,8 @@ What is modelled
     as long as you like; answers of all kinds, the unclear ones with and without the
     provider having taken the email; news of an attempt, however late; outages; a client
     who cancels or moves a schedule; an operator who redrives, with and without force,
-    or marks as sent. Each costs something of a scenario's budget (``scenarios.py``),
-    and within that every order is tried.
+    or marks as sent; an erasure of all that was said. Each costs something of a
+    scenario's budget (``scenarios.py``), and within that every order is tried.
 
 What must hold (``promises.py``)
     Whatever happens by itself from any world leads to an end, final or held, in any
@@ -27,7 +27,8 @@ What must hold (``promises.py``)
     cancellation. An acceptance that was heard ends as sent, and only what a provider
     took does. Settled email stays so but for a redrive and a late acceptance. Every
     write but an offer moves the fence by one. Failed only by a refusal meant for the
-    email, by age, or because nobody can carry it.
+    email, by age, or because nobody can carry it. What is erased is final and stays so,
+    and no late result brings a word of it back.
 
 What is not modelled
     A worker that stands still between its last look at the clock and the first byte for
@@ -36,6 +37,7 @@ What is not modelled
     before or after a write is a crash there, or a record whose answer is lost. Breakers
     are all closed or all open until a time; their own states have tests of their own.
     More than one email, two workers' clocks that differ, and a client's repeated POST.
+    Erasure by address and by age: one by one they are the same guarded write.
 
 Run with ``-s`` for the figures: the worlds, and of each mutant the shortest way to what
 it breaks. ``PROVE=full`` walks with larger budgets.

@@ -19,6 +19,7 @@ WISHES: Mapping[str, tuple[str, ...]] = {
     "redrives": ("redrive",),
     "forces": ("cancel by force", "redrive by force"),
     "marks": ("mark sent",),
+    "erasures": ("erase",),
 }
 
 

@@ -29,6 +29,8 @@ class Budget(NamedTuple):
     forces: int = 0
     #: Emails that an operator marks as sent.
     marks: int = 0
+    #: Final emails that lose all that they said.
+    erasures: int = 0
     #: Times that all providers go away, for `AWAY_S` seconds.
     outages: int = 0
 

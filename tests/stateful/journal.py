@@ -28,6 +28,9 @@ from postroom.domain.routing import ProviderProfile
 from tests.builders import seconds
 from tests.stateful.processes import current
 
+#: What a provider says of a recipient, and what nobody may find once it is erased.
+WORDS = "there is no 1@example.com here"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
@@ -195,7 +198,8 @@ def _accepted(_: Sequence[int]) -> Outcome:
 
 
 def _refused(kind: RefusalKind, *, certain: bool = True, **given: object) -> Outcome:
-    return Refused(kind=kind, certain=certain, code="no", **given)  # type: ignore[arg-type]
+    words: dict[str, object] = {"code": "no", "detail": WORDS}
+    return Refused(kind=kind, certain=certain, **words, **given)  # type: ignore[arg-type]
 
 
 def _others(
@@ -215,7 +219,9 @@ def _first(count: int) -> int:
     return min(count, 1)
 
 
-NOT_TAKEN = Refused(kind=RefusalKind.TRANSIENT, certain=True, code="not_found")
+NOT_TAKEN = Refused(
+    kind=RefusalKind.TRANSIENT, certain=True, code="not_found", detail=WORDS
+)
 
 BEHAVIOURS = {
     "accepts": Behaviour(takes=_all, says=_accepted),

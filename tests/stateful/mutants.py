@@ -11,10 +11,11 @@ import pytest
 from postroom.adapters.memory_store import MemoryStore
 from postroom.domain import doubt, duplicates, interventions, lifecycle, settling
 from postroom.domain.change import Change, Guard
-from postroom.domain.email import Delivery, Email
+from postroom.domain.email import Delivery, Email, State
 from postroom.domain.idempotency import Receipt
 from postroom.domain.outcome import NotSent, Outcome, Refused, Unknown
 from postroom.services import attempt as attempt_service
+from postroom.services import erase as erase_service
 from postroom.services import settle as settle_service
 from postroom.services.offer import Offer, Swept
 
@@ -128,6 +129,24 @@ def keys_are_not_kept(patch: Patch) -> None:
     patch.setattr(MemoryStore, "recall", lambda *_: None)
 
 
+def what_is_open_is_erased(patch: Patch) -> None:
+    """An email loses what it says while it is still to be sent."""
+    erased_whole = erase_service.erased_whole
+
+    def anyhow(email: Email, **given: Any) -> Change:
+        change = erased_whole(replace(email, state=State.FAILED), **given)
+        guard = replace(change.guard, states=frozenset({email.state}))
+        after = replace(change.after, state=email.state)
+        return Change(guard=guard, before=email, after=after)
+
+    patch.setattr(erase_service, "erased_whole", anyhow)
+
+
+def erased_words_come_back(patch: Patch) -> None:
+    """A late answer brings its words to an email that was erased."""
+    patch.setattr(settling, "_words", lambda _, detail: detail or None)
+
+
 MUTANTS: dict[str, Callable[[Patch], None]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -142,5 +161,7 @@ MUTANTS: dict[str, Callable[[Patch], None]] = {
         late_acceptances_are_ignored,
         no_sweep,
         keys_are_not_kept,
+        what_is_open_is_erased,
+        erased_words_come_back,
     )
 }
