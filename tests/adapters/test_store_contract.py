@@ -1,34 +1,26 @@
 """One contract, two stores: MongoDB and its in-memory twin."""
 
-import itertools
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
 
 import pytest
-from pymongo.database import Database
 
-from postroom.adapters.memory_store import MemoryStore
-from postroom.adapters.mongo_codec import to_document, to_filter
-from postroom.adapters.mongo_store import LARGEST_INLINE, MongoStore
+from postroom.adapters.mongo_store import LARGEST_INLINE
 from postroom.domain import interventions, lifecycle
-from postroom.domain.change import Change, Guard
-from postroom.domain.email import CLAIMABLE, Attachment, Email, RecipientState, State
-from postroom.domain.outcome import Outcome
+from postroom.domain.change import Change
+from postroom.domain.email import Attachment, Email, State
+from postroom.domain.outcome import Accepted, RecipientRefusal, RefusalKind
 from postroom.domain.ports import EmailStore
 from postroom.domain.settling import record
 from tests.adapters.breakers.parts import at_once
+from tests.adapters.stored import THREADS, a_claim, an_id, an_offer, inserted, loaded
 from tests.builders import (
-    ACCEPTED,
     ALPHA,
     BETA,
     ID,
     NOW,
     OUTCOMES,
     POLICY,
-    REFUSED_FOR_NOW,
-    UNSURE_REFUSAL,
     a_content,
     a_full_content,
     a_parked_email,
@@ -40,43 +32,6 @@ from tests.builders import (
     everything_set,
     seconds,
 )
-
-THREADS = 4
-
-
-@pytest.fixture(params=["memory", "mongo"])
-def store(request: pytest.FixtureRequest) -> EmailStore:
-    if request.param == "memory":
-        return MemoryStore()
-    database: Database[dict[str, Any]] = request.getfixturevalue("mongo_database")
-    mongo = MongoStore(database)
-    mongo.ensure_indexes()
-    return mongo
-
-
-def an_id(no: int) -> str:
-    return f"{no:024x}"
-
-
-def inserted(store: EmailStore, email: Email) -> Email:
-    store.insert(email)
-    return email
-
-
-def loaded(store: EmailStore, email_id: str = ID) -> Email:
-    email = store.load(email_id)
-    assert email is not None
-    return email
-
-
-def a_claim(email: Email, attempt_id: str = "new") -> Change:
-    return lifecycle.claim(
-        email, provider=ALPHA, attempt_id=attempt_id, now=NOW, policy=POLICY
-    )
-
-
-def an_offer(email: Email) -> Change:
-    return lifecycle.offered(email, now=NOW, policy=POLICY)
 
 
 class TestInsertAndLoad:
@@ -205,6 +160,21 @@ class TestApply:
         assert store.apply(change, patience=seconds(5))
         assert store.load(ID) == change.after
 
+    def test_whom_an_attempt_turned_away_is_written(self, store: EmailStore) -> None:
+        attempt = an_attempt(recipients=(0, 1))
+        two = (a_recipient(), a_recipient(addr_spec="bob@example.com"))
+        email = inserted(
+            store, an_email(State.SENDING, attempts=(attempt,), recipients=two)
+        )
+        refusal = RecipientRefusal(index=1, kind=RefusalKind.TRANSIENT, code="450")
+        outcome = Accepted(provider_message_id="m", refused=(refusal,))
+        change = record(email, a_result(outcome), now=NOW, policy=POLICY)
+        assert change is not None
+
+        assert store.apply(change)
+        assert store.load(ID) == change.after
+        assert loaded(store).attempts[0].refused == (1,)
+
     def test_a_whole_life_is_written_step_by_step(self, store: EmailStore) -> None:
         email = inserted(store, an_email(State.SCHEDULED, content=a_full_content()))
         steps: list[Callable[[Email], Change]] = [
@@ -286,214 +256,6 @@ class TestMany:
 
         assert list(store.apply_all([first])) == [False]
         assert loaded(store).offers == 2
-
-
-class TestRaces:
-    """Each write from several threads at once: exactly one wins."""
-
-    @pytest.mark.parametrize("repeat", range(5))
-    def test_one_of_equal_claims_wins(self, store: EmailStore, repeat: int) -> None:
-        email = inserted(store, an_email())
-        claims = [a_claim(email, f"attempt-of-{no}") for no in range(THREADS)]
-
-        won = at_once(*[lambda c=claim: store.apply(c) for claim in claims])
-
-        assert sorted(won) == [False] * (THREADS - 1) + [True]
-        (attempt,) = loaded(store).attempts
-        assert attempt.id.startswith("attempt-of-")
-        assert loaded(store).fence == email.fence + 1
-
-    @pytest.mark.parametrize("repeat", range(5))
-    def test_one_of_equal_offers_wins(self, store: EmailStore, repeat: int) -> None:
-        change = an_offer(inserted(store, an_email(due_at=NOW)))
-
-        won = at_once(*[lambda: store.apply(change)] * THREADS)
-
-        assert won.count(True) == 1
-        assert loaded(store).offers == 1
-
-    @pytest.mark.parametrize("repeat", range(5))
-    def test_a_record_and_a_lapse_do_not_both_win(
-        self, store: EmailStore, repeat: int
-    ) -> None:
-        email = inserted(store, an_email(State.SENDING))
-        sent = record(email, a_result(ACCEPTED), now=NOW, policy=POLICY)
-        assert sent is not None
-        lapsed = lifecycle.unknown(email, now=NOW, until=at(1))
-
-        won = at_once(lambda: store.apply(sent), lambda: store.apply(lapsed))
-
-        assert sorted(won) == [False, True]
-
-    @pytest.mark.parametrize("repeat", range(5))
-    def test_an_offer_does_not_keep_a_claim_out(
-        self, store: EmailStore, repeat: int
-    ) -> None:
-        email = inserted(store, an_email(due_at=NOW))
-        claim, offer = a_claim(email), an_offer(email)
-
-        at_once(lambda: store.apply(claim), lambda: store.apply(offer))
-
-        assert store.load(ID) == claim.after
-
-
-def a_record(email: Email, outcome: Outcome) -> Change:
-    change = record(email, a_result(outcome), now=NOW, policy=POLICY)
-    assert change is not None
-    return change
-
-
-def a_cancel(email: Email) -> Change:
-    return interventions.cancelled(email, now=NOW, force=True)
-
-
-#: Two different writes to one email, of which the store may take only one.
-RIVALS: dict[
-    str, tuple[Email, Callable[[Email], Change], Callable[[Email], Change]]
-] = {
-    "claim-cancel": (an_email(), a_claim, a_cancel),
-    "claim-expiry": (
-        an_email(),
-        a_claim,
-        lambda e: lifecycle.failed(e, reason="expired", now=NOW),
-    ),
-    "cancel-reschedule": (
-        an_email(State.SCHEDULED, not_before=at(60)),
-        a_cancel,
-        lambda e: interventions.rescheduled(e, to=at(90), now=NOW, policy=POLICY),
-    ),
-    "redrive-late-acceptance": (
-        an_email(State.FAILED, attempts=(an_attempt(UNSURE_REFUSAL),)),
-        lambda e: interventions.redriven(e, now=NOW, policy=POLICY),
-        lambda e: a_record(e, ACCEPTED),
-    ),
-    "cancel-late-acceptance": (
-        an_email(State.UNKNOWN),
-        a_cancel,
-        lambda e: a_record(e, ACCEPTED),
-    ),
-    "two-settles": (
-        an_email(State.SENDING),
-        lambda e: a_record(e, ACCEPTED),
-        lambda e: a_record(e, REFUSED_FOR_NOW),
-    ),
-    "mark-late-acceptance": (
-        an_email(State.UNKNOWN),
-        lambda e: interventions.marked_sent(e, now=NOW),
-        lambda e: a_record(e, ACCEPTED),
-    ),
-    "release-claim": (
-        a_parked_email(not_before=NOW),
-        lambda e: lifecycle.queued(e, now=NOW, wait=seconds(1), policy=POLICY),
-        a_claim,
-    ),
-}
-
-
-@pytest.mark.parametrize("name", RIVALS)
-@pytest.mark.parametrize("repeat", range(3))
-def test_one_of_two_rivals_wins_and_is_written_whole(
-    store: EmailStore, name: str, repeat: int
-) -> None:
-    email, *makers = RIVALS[name]
-    inserted(store, email)
-    changes = [make(email) for make in makers]
-
-    won = at_once(*[lambda c=change: (store.apply(c), c) for change in changes])
-
-    (winner,) = (change for is_written, change in won if is_written)
-    assert loaded(store) == winner.after
-
-
-@pytest.mark.parametrize("repeat", range(3))
-def test_making_all_due_keeps_no_claim_out(store: EmailStore, repeat: int) -> None:
-    claim = a_claim(inserted(store, an_email()))
-
-    at_once(lambda: store.apply(claim), lambda: store.hasten(NOW, before=at(60)))
-
-    assert loaded(store) == claim.after
-
-
-def test_whoever_reads_meanwhile_sees_whole_writes(store: EmailStore) -> None:
-    email = inserted(store, an_email(due_at=NOW))
-    versions = [email]
-    for _ in range(20):
-        versions.append(lifecycle.corrected(versions[-1], now=NOW).after)
-    steps = [lifecycle.corrected(version, now=NOW) for version in versions[:-1]]
-
-    def write() -> list[Email]:
-        assert all(store.apply(step) for step in steps)
-        return []
-
-    def read() -> list[Email]:
-        found = [email for _ in range(20) for email in store.due(NOW, limit=9)]
-        return [*found, *[loaded(store) for _ in range(20)]]
-
-    seen = [email for part in at_once(write, read, read) for email in part]
-
-    bare = {replace(version, content=None).fence: version for version in versions}
-    assert all(replace(bare[e.fence], content=e.content) == e for e in seen)
-
-
-INSTANTS: list[datetime | None] = [None, at(-1), NOW, at(1)]
-
-GUARDS = {
-    "fence": Guard(fence=0, states=frozenset(State)),
-    "another-fence": Guard(fence=1, states=frozenset(State)),
-    "states": Guard(fence=0, states=CLAIMABLE),
-    "no-state": Guard(fence=0, states=frozenset()),
-    "not-before": Guard(fence=0, states=frozenset(State), not_before_by=NOW),
-    "due-at": Guard(fence=0, states=frozenset(State), due_at=NOW),
-    "pending": Guard(fence=0, states=frozenset(State), pending=(0,)),
-    "both-pending": Guard(fence=0, states=frozenset(State), pending=(0, 1)),
-    "claim": a_claim(an_email()).guard,
-    "offer": an_offer(an_email(due_at=NOW)).guard,
-}
-
-
-def all_stored() -> list[Email]:
-    words = itertools.product(RecipientState, repeat=2)
-    told = [tuple(a_recipient(state=word) for word in pair) for pair in words]
-    facts = itertools.product(State, INSTANTS, INSTANTS, told)
-    return [
-        an_email(
-            state,
-            email_id=an_id(no),
-            not_before=not_before,
-            due_at=due_at,
-            recipients=recipients,
-            fence=0,
-        )
-        for no, (state, not_before, due_at, recipients) in enumerate(facts)
-    ]
-
-
-def test_mongodbs_filter_admits_what_the_guard_admits(
-    mongo_database: Database[dict[str, Any]],
-) -> None:
-    """Over all states, instants and histories, for each kind of guard."""
-    emails = all_stored()
-    collection = mongo_database["emails"]
-    collection.insert_many([to_document(email) for email in emails])
-
-    for name, guard in GUARDS.items():
-        query = to_filter(ID, guard)
-        del query["_id"]
-        found = {str(d["_id"]) for d in collection.find(query, {"_id": 1})}
-        admitted = {email.email_id for email in emails if guard.admits(email)}
-        assert found == admitted, name
-
-
-@pytest.mark.parametrize("name", GUARDS)
-def test_both_stores_write_what_the_guard_admits(store: EmailStore, name: str) -> None:
-    for email in all_stored()[::37]:
-        store.insert(email)
-        after = replace(email, fence=email.fence + 1)
-
-        written = store.apply(Change(guard=GUARDS[name], before=email, after=after))
-
-        assert written is GUARDS[name].admits(email)
-        assert loaded(store, email.email_id).fence == (1 if written else 0)
 
 
 class TestDue:
