@@ -19,8 +19,6 @@ from postroom.adapters.chance import SeededChance
 from postroom.adapters.clock import FakeClock
 from postroom.adapters.memory_board import MemoryBreakerBoard
 from postroom.adapters.memory_hints import MemoryHints
-from postroom.adapters.memory_store import MemoryStore
-from postroom.domain.change import Change
 from postroom.domain.email import Email, Priority
 from postroom.domain.errors import (
     HintError,
@@ -51,6 +49,7 @@ from postroom.services.reschedule import Reschedule
 from postroom.services.route import Route
 from postroom.services.settle import Settle
 from tests.builders import ALPHA, BETA, NOW, a_new_email, a_profile, seconds
+from tests.faulty_store import FaultyStore
 
 #: As shipped. Tests of whole days make it a minute: `world.sweep_every = ...`.
 SWEEP_EVERY = timedelta(seconds=5)
@@ -118,46 +117,6 @@ class ScriptedProvider:
         """Answer these, one after the other; the last one from then on."""
         left = list(outcomes)
         self.answer = lambda _: left.pop(0) if len(left) > 1 else left[0]
-
-
-class FaultyStore(MemoryStore):
-    """A store whose next writes fail: before or after they were applied."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes = Counter[str]()
-        self.away = False
-        self.fail_before = 0
-        self.fail_after = 0
-        #: Called before each write: where a rival comes in between.
-        self.before_apply: Callable[[Change], None] = lambda _: None
-
-    def load(self, email_id: str) -> Email | None:
-        if self.away:
-            raise StoreUnavailableError("away")
-        return super().load(email_id)
-
-    def apply(self, change: Change, *, patience: timedelta = timedelta(0)) -> bool:
-        self.before_apply(change)
-        if self.away:
-            raise StoreUnavailableError("away")
-        if self.fail_before:
-            self.fail_before -= 1
-            raise StoreUnavailableError("not applied")
-        self.writes[change.email_id] += 1
-        written = super().apply(change, patience=patience)
-        if self.fail_after:
-            self.fail_after -= 1
-            raise StoreUnavailableError("applied, and the reply lost")
-        return written
-
-    def put(self, email: Email) -> Email:
-        """Store an email as it is, over whatever is there."""
-        self._emails[email.email_id] = email
-        return email
-
-    def all(self) -> list[Email]:
-        return list(self._emails.values())
 
 
 @dataclass(order=True, slots=True)

@@ -20,7 +20,7 @@ from tests.builders import (
     at,
     seconds,
 )
-from tests.simulation import FaultyStore, Simulation
+from tests.simulation import Simulation
 
 
 def hinted(world: Simulation) -> list[tuple[str, float]]:
@@ -108,11 +108,7 @@ def test_redis_away_ends_the_sweep(world: Simulation) -> None:
 
 
 def test_the_store_away_ends_the_sweep(world: Simulation) -> None:
-    class Away(FaultyStore):
-        def due(self, *_: Any, **__: Any) -> Any:
-            raise StoreUnavailableError("away")
-
-    world = Simulation(store=Away())
+    world.store.away = True
 
     with pytest.raises(StoreUnavailableError):
         world.offer()

@@ -25,7 +25,8 @@ from tests.builders import (
     at,
     seconds,
 )
-from tests.simulation import FaultyStore, Simulation
+from tests.faulty_store import FaultyStore
+from tests.simulation import Simulation
 
 
 def settle(
