@@ -1,21 +1,15 @@
-"""Conversations with relays: protection, logging in, and relays that misbehave."""
+"""Conversations with relays that are not there, misbehave or take too long."""
 
 import contextlib
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import pytest
-import trustme
 
 from postroom.adapters.providers.smtp import SmtpProvider
-from postroom.adapters.settings_providers import SmtpSettings
-from postroom.adapters.settings_smtp import SMTP_URL
 from postroom.domain.outcome import (
     Accepted,
     NotSent,
@@ -24,303 +18,17 @@ from postroom.domain.outcome import (
     Refused,
     Unknown,
 )
-from tests.adapters.providers.parts import (
-    PATIENCE,
-    SHORT,
-    SMTP_LOGIN,
-    an_email,
-    smtp_settings,
+from tests.adapters.providers.parts import PATIENCE, SHORT, an_email, smtp_settings
+from tests.adapters.providers.relays import (
+    OK,
+    UNTIL_DOT,
+    plain,
+    raw_relay,
+    saying,
+    send,
 )
-from tests.adapters.providers.wire import BOUND_S, no_server, raw_server, wait_until
+from tests.adapters.providers.wire import BOUND_S, no_server, raw_server
 from tests.fake_smtp import At, FakeSmtp, Mode, Rule
-
-EHLO = "250-fake\r\n250 SIZE 0\r\n"
-DATA = "354 go on\r\n"
-OK = "250 2.0.0 Ok\r\n"
-
-#: What a relay says up to the answer to the final dot.
-UNTIL_DOT = ("220 hi\r\n", EHLO, OK, OK, DATA)
-
-
-def send(
-    url: str,
-    *,
-    timeout: timedelta = PATIENCE,
-    login: tuple[str, str] | None = None,
-    **options: Any,
-) -> Outcome:
-    provider = SmtpProvider(smtp_settings(url, login=login), **options)
-    try:
-        return provider.send(
-            provider.build(an_email(), recipients=(0,)), timeout=timeout
-        )
-    finally:
-        provider.close()
-
-
-def saying(*answers: str | bytes) -> Callable[[socket.socket], None]:
-    """Say the greeting, then an answer to each command, then end the connection."""
-
-    def handle(connection: socket.socket) -> None:
-        reader = connection.makefile("rb")
-        for number, answer in enumerate(answers):
-            if number == len(UNTIL_DOT):
-                while reader.readline() not in {b".\r\n", b""}:
-                    pass
-            elif number:
-                reader.readline()
-            said = answer if isinstance(answer, bytes) else answer.encode()
-            connection.sendall(said)
-        connection.shutdown(socket.SHUT_RDWR)
-
-    return handle
-
-
-@contextmanager
-def raw_relay(*answers: str | bytes) -> Iterator[str]:
-    with raw_server(saying(*answers)) as server:
-        yield plain(server.url)
-
-
-def plain(url: str) -> str:
-    return f"{url.replace('http', 'smtp')}?tls=none"
-
-
-# TLS
-
-
-def test_starttls_protects_the_email_and_the_login(
-    relay_tls: ssl.SSLContext, trusting_relay: ssl.SSLContext
-) -> None:
-    with FakeSmtp(tls=relay_tls, login=SMTP_LOGIN) as relay:
-        outcome = send(relay.url, login=SMTP_LOGIN, tls=trusting_relay)
-
-    assert isinstance(outcome, Accepted)
-    (taken,) = relay.taken
-    assert taken.encrypted
-    assert taken.user == SMTP_LOGIN[0]
-
-
-def test_tls_from_the_first_byte_protects_all(
-    relay_tls: ssl.SSLContext, trusting_relay: ssl.SSLContext
-) -> None:
-    with FakeSmtp(tls=relay_tls, implicit=True, login=SMTP_LOGIN) as relay:
-        provider = SmtpProvider(
-            smtp_settings(relay.url, login=SMTP_LOGIN), tls=trusting_relay
-        )
-        built = provider.build(an_email(), recipients=(0,))
-
-        outcomes = [provider.send(built, timeout=PATIENCE) for _ in range(3)]
-
-        provider.close()
-    assert all(isinstance(outcome, Accepted) for outcome in outcomes)
-    assert all(taken.encrypted for taken in relay.taken)
-    assert relay.connections == 1
-
-
-def test_encrypted_connections_are_kept_too(
-    relay_tls: ssl.SSLContext, trusting_relay: ssl.SSLContext
-) -> None:
-    with FakeSmtp(tls=relay_tls) as relay:
-        provider = SmtpProvider(smtp_settings(relay.url), tls=trusting_relay)
-        built = provider.build(an_email(), recipients=(0,))
-
-        for _ in range(3):
-            assert isinstance(provider.send(built, timeout=PATIENCE), Accepted)
-
-        provider.close()
-        assert relay.connections == 1
-        wait_until(lambda: relay.commands == ["QUIT"])
-
-
-def test_the_file_of_the_settings_says_whom_to_trust(
-    relay_tls: ssl.SSLContext, authority: trustme.CA
-) -> None:
-    with (
-        authority.cert_pem.tempfile() as ca_file,
-        FakeSmtp(tls=relay_tls) as relay,
-    ):
-        settings = SmtpSettings(
-            name="smtp", server=SMTP_URL.read(relay.url), ca_file=ca_file
-        )
-        provider = SmtpProvider(settings)
-
-        built = provider.build(an_email(), recipients=(0,))
-        outcome = provider.send(built, timeout=PATIENCE)
-
-        provider.close()
-    assert isinstance(outcome, Accepted)
-
-
-@pytest.mark.parametrize("implicit", [False, True])
-def test_a_certificate_of_nobody_known_sends_nothing(
-    relay_tls: ssl.SSLContext, implicit: bool
-) -> None:
-    with FakeSmtp(tls=relay_tls, implicit=implicit, login=SMTP_LOGIN) as relay:
-        outcome = send(relay.url, login=SMTP_LOGIN)
-
-    assert isinstance(outcome, NotSent)
-    assert outcome.cause == "tls"
-    assert "certificate" in outcome.detail
-    assert (relay.logins, relay.envelopes) == ([], [])
-
-
-@pytest.mark.parametrize("implicit", [False, True])
-def test_a_certificate_of_another_name_sends_nothing(
-    relay_tls: ssl.SSLContext, trusting_relay: ssl.SSLContext, implicit: bool
-) -> None:
-    def local(_: str, port: int, **__: object) -> list[tuple[Any, ...]]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
-
-    with FakeSmtp(tls=relay_tls, implicit=implicit) as relay:
-        url = relay.url.replace("127.0.0.1", "relay.example.com")
-        outcome = send(url, tls=trusting_relay, resolver=local)
-
-    assert isinstance(outcome, NotSent)
-    assert outcome.cause == "tls"
-    assert relay.envelopes == []
-
-
-def test_a_relay_without_starttls_gets_neither_login_nor_email() -> None:
-    with FakeSmtp(login=SMTP_LOGIN) as relay:
-        url = relay.url.removesuffix("?tls=none")
-        outcome = send(url, login=SMTP_LOGIN)
-
-    assert outcome == NotSent(cause="tls", detail="STARTTLS is not offered")
-    assert (relay.logins, relay.envelopes) == ([], [])
-
-
-@pytest.mark.parametrize(
-    "answer", ["454 4.7.0 TLS not available\r\n", "220 go\r\nnot TLS at all\r\n", ""]
-)
-def test_starttls_that_does_not_come_about_sends_nothing(answer: str) -> None:
-    said = ("220 hi\r\n", "250-fake\r\n250 STARTTLS\r\n", answer)
-    with raw_relay(*said) as url:
-        outcome = send(url.removesuffix("?tls=none"))
-
-    assert isinstance(outcome, NotSent)
-    assert outcome.cause == "tls"
-
-
-def test_what_was_said_before_tls_is_forgotten(
-    relay_tls: ssl.SSLContext, trusting_relay: ssl.SSLContext
-) -> None:
-    """Somebody on the way may add to the last answer in clear."""
-
-    def inject(connection: socket.socket) -> None:
-        connection.sendall(b"220 hi\r\n")
-        connection.recv(1024)
-        connection.sendall(b"250-fake\r\n250 STARTTLS\r\n")
-        connection.recv(1024)
-        connection.sendall(b"220 go\r\n250-evil\r\n250 AUTH PLAIN\r\n")
-        with (
-            contextlib.suppress(OSError),
-            relay_tls.wrap_socket(connection, server_side=True) as protected,
-        ):
-            protected.recv(1024)
-            protected.sendall(b"554 5.7.1 go away\r\n")
-
-    with raw_server(inject) as server:
-        url = server.url.replace("http", "smtp")
-        outcome = send(url, login=SMTP_LOGIN, tls=trusting_relay)
-
-    # Either the stray bytes spoil the handshake, or they are dropped with the buffer.
-    assert isinstance(outcome, NotSent | Refused)
-    assert "evil" not in outcome.detail
-
-
-# Logging in
-
-
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
-def test_each_way_to_log_in_is_known(mechanism: str) -> None:
-    with FakeSmtp(login=SMTP_LOGIN, mechanisms=(mechanism,)) as relay:
-        outcome = send(relay.url, login=SMTP_LOGIN)
-
-    assert isinstance(outcome, Accepted)
-    assert relay.logins == [SMTP_LOGIN]
-
-
-def test_cram_md5_does_not_show_the_password() -> None:
-    challenge = "334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2U+\r\n"
-    said = ("220 hi\r\n", "250-fake\r\n250 AUTH CRAM-MD5\r\n", challenge)
-    with raw_relay(*said, "535 5.7.8 no\r\n") as url:
-        outcome = send(url, login=SMTP_LOGIN)
-
-    assert isinstance(outcome, Refused)
-    assert outcome.code == "535 5.7.8"
-
-
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
-def test_a_wrong_password_is_tried_once_and_is_the_accounts_fault(
-    mechanism: str,
-) -> None:
-    with FakeSmtp(login=SMTP_LOGIN, mechanisms=(mechanism,)) as relay:
-        outcome = send(relay.url, login=(SMTP_LOGIN[0], "wrong"))
-
-    assert isinstance(outcome, Refused)
-    assert (outcome.kind, outcome.certain) == (RefusalKind.ACCOUNT, True)
-    assert outcome.code == "535 5.7.8"
-    assert len(relay.logins) == 1
-
-
-def test_a_relay_that_wants_a_login_and_gets_none_refuses_the_account() -> None:
-    with FakeSmtp(login=SMTP_LOGIN) as relay:
-        outcome = send(relay.url)
-
-    assert isinstance(outcome, Refused)
-    assert (outcome.kind, outcome.code) == (RefusalKind.ACCOUNT, "530 5.7.0")
-
-
-@pytest.mark.parametrize("offer", ["250 SIZE 0\r\n", "250 AUTH XOAUTH2 GSSAPI\r\n"])
-def test_without_a_known_way_to_log_in_nothing_is_sent(offer: str) -> None:
-    with raw_relay("220 hi\r\n", f"250-fake\r\n{offer}") as url:
-        outcome = send(url, login=SMTP_LOGIN)
-
-    assert isinstance(outcome, NotSent)
-    assert outcome.cause == "auth"
-
-
-@pytest.mark.parametrize(
-    ("answer", "kind", "throttled"),
-    [
-        ("454 4.7.0 Temporary authentication failure", RefusalKind.TRANSIENT, False),
-        ("454 4.7.0 Too many login attempts", RefusalKind.TRANSIENT, True),
-        ("534 5.7.9 mechanism is too weak", RefusalKind.ACCOUNT, False),
-        ("500 what?", RefusalKind.ACCOUNT, False),
-        ("421 4.7.0 bye", RefusalKind.TRANSIENT, False),
-    ],
-)
-def test_answers_to_a_login_are_told_apart(
-    answer: str, kind: RefusalKind, throttled: bool
-) -> None:
-    said = ("220 hi\r\n", "250-fake\r\n250 AUTH PLAIN\r\n", f"{answer}\r\n")
-    with raw_relay(*said) as url:
-        outcome = send(url, login=SMTP_LOGIN)
-
-    assert isinstance(outcome, Refused)
-    assert (outcome.kind, outcome.throttled) == (kind, throttled)
-
-
-def test_a_relay_cannot_bring_the_password_into_a_log() -> None:
-    _, password = SMTP_LOGIN
-
-    def echo(connection: socket.socket) -> None:
-        reader = connection.makefile("rb")
-        connection.sendall(b"220 hi\r\n")
-        reader.readline()
-        connection.sendall(b"250-fake\r\n250 AUTH PLAIN\r\n")
-        command = reader.readline().split()[-1]
-        connection.sendall(b"535 5.7.8 got " + command + f" {password}\r\n".encode())
-
-    with raw_server(echo) as server:
-        outcome = send(plain(server.url), login=SMTP_LOGIN)
-
-    assert isinstance(outcome, Refused)
-    assert outcome.detail == "got *** ***"
-
-
-# Relays that are not there, or speak something else
 
 
 def test_nobody_listening_sends_nothing() -> None:
