@@ -49,6 +49,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         providers=(SandboxSettings(name="sandbox"),),
         policy=Policy(),
         breaker=BreakerSettings(),
+        concurrency={},
         sweep_every=timedelta(seconds=5),
         cors_origins=(),
         provider_proxy=None,
@@ -73,6 +74,7 @@ def test_each_variable_reaches_its_setting() -> None:
             "POSTROOM_METRICS_KEY": "watching",
             "POSTROOM_METRICS_PORT": "9191",
             "POSTROOM_LEASE_S": "90",
+            "POSTROOM_PROVIDER_CONCURRENCY": "sendgrid=3",
             "POSTROOM_PROVIDER_TIMEOUT_S": "12.5",
             "POSTROOM_MAX_ATTEMPTS_PER_PROVIDER": "4",
             "POSTROOM_RETRY_FIRST_S": "3",
@@ -125,6 +127,7 @@ def test_each_variable_reaches_its_setting() -> None:
         breaker=BreakerSettings(
             fail_max=6, reset=timedelta(seconds=7), window=timedelta(seconds=8)
         ),
+        concurrency={"sendgrid": 3},
         sweep_every=timedelta(seconds=1.5),
         cors_origins=("https://a.example", "http://b.example:81"),
         provider_proxy="http://u:p@proxy.example:3128",
