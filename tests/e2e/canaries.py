@@ -6,12 +6,15 @@ import base64
 import json
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, quote_plus
 
+import bson
 import redis
+from pymongo import MongoClient
 
 #: A part of every canary: whoever sings, one search finds it.
 SONG = "canary7f3a"
@@ -38,16 +41,22 @@ def disguises(text: str) -> set[bytes]:
     return found
 
 
-_NEEDLES = re.compile(
-    b"|".join(re.escape(one) for one in disguises(SONG)), re.IGNORECASE
-)
+def needles(*words: str) -> frozenset[bytes]:
+    """Return what to look for, in small letters, to find these in any disguise."""
+    return frozenset(one.lower() for word in words for one in disguises(word))
 
 
-def sung(data: bytes) -> list[bytes]:
-    """Return where a canary is in it, with what stands around."""
+_ANY = needles(SONG)
+
+
+def sung(data: bytes, wanted: frozenset[bytes] = _ANY) -> list[bytes]:
+    """Return where a canary is in it, or else what is wanted, and what is around."""
+    small = data.lower()
     return [
         data[max(0, found.start() - 200) : found.end() + 60]
-        for found in _NEEDLES.finditer(data)
+        for one in wanted
+        # One by one: of many at once the search is slow.
+        for found in re.finditer(re.escape(one), small)
     ]
 
 
@@ -56,8 +65,7 @@ class Listening:
     """Hears every command that a Redis gets, also those inside of scripts."""
 
     url: str
-    heard: list[bytes] = field(default_factory=list)
-    commands: int = 0
+    said: list[bytes] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         self._stop = threading.Event()
@@ -88,8 +96,7 @@ class Listening:
                     continue
                 except redis.exceptions.ConnectionError:
                     return
-                self.commands += 1
-                self.heard += sung(said["command"].encode("utf-8", "replace"))
+                self.said.append(said["command"].encode("utf-8", "replace"))
 
 
 def all_of(url: str) -> dict[str, bytes]:
@@ -99,6 +106,18 @@ def all_of(url: str) -> dict[str, bytes]:
             key.decode(errors="replace"): key + repr(_value(client, key)).encode()
             for key in client.scan_iter(count=1000)
         }
+
+
+def stored(url: str) -> Iterator[tuple[str, bytes]]:
+    """Give every document of a MongoDB, by the name of its collection.
+
+    Left out is the server's own: its log of operations holds them until it is full.
+    """
+    with MongoClient[dict[str, Any]](url) as client:
+        for name in {*client.list_database_names()} - {"local"}:
+            for collection in client[name].list_collection_names():
+                for document in client[name][collection].find():
+                    yield collection, bson.encode(document)
 
 
 def _value(client: redis.Redis, key: bytes) -> Any:
