@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -11,16 +10,15 @@ import dramatiq
 import redis
 import structlog
 from dramatiq.broker import Consumer
-from dramatiq.brokers.redis import RedisBroker
 from dramatiq.message import Message
 from dramatiq.middleware import CurrentMessage, Middleware, Retries, TimeLimit
 from periodiq import PeriodiqMiddleware
 
-from ..domain.access import TEST_PROVIDER
-from ..domain.email import Priority
-from ..domain.hint import RECONCILE_QUEUE, SWEEP_QUEUE, send_queue
+from ..domain.hint import SWEEP_QUEUE
 from .message import is_message
 from .shares import Share, ShareConsumer
+from .swift_stop import SwiftStop
+from .waiting import WaitingBroker
 
 log = structlog.get_logger()
 
@@ -34,21 +32,7 @@ HEARTBEAT_TIMEOUT_MS = 30_000
 MAINTENANCE_CHANCE = 100_000
 
 
-#: Queues where nobody waits for the millisecond: those of delayed messages, of low
-#: priority, of test email, and for what the sweep found. They are polled this often,
-#: in ms.
-UNHURRIED_MS = 100
-UNHURRIED = frozenset(
-    {
-        SWEEP_QUEUE,
-        RECONCILE_QUEUE,
-        *(send_queue(TEST_PROVIDER, priority) for priority in Priority),
-    }
-)
-UNHURRIED_ENDINGS = (".DQ", ".low")
-
-
-class SteadyBroker(RedisBroker):
+class SteadyBroker(WaitingBroker):
     """A Redis broker that neither an outage nor a broken message can upset.
 
     periodiq ends when an enqueue fails. A missed sweep is made up by the next one,
@@ -57,11 +41,9 @@ class SteadyBroker(RedisBroker):
 
     Attributes:
         shares: The share that a queue belongs to, if there is one.
-        quiet_until: Nothing is fetched earlier, by the monotonic clock in seconds.
     """
 
     shares: Mapping[str, Share] = MappingProxyType({})
-    quiet_until = 0.0
 
     def enqueue(
         self,
@@ -81,15 +63,10 @@ class SteadyBroker(RedisBroker):
     def consume(
         self, queue_name: str, prefetch: int = 1, timeout: int = 5000
     ) -> Consumer:
-        """Consume a queue; one where nobody waits for the millisecond more slowly.
-
-        Each queue is polled by a thread of its own, also while nothing happens.
-        """
-        unhurried = queue_name.endswith(UNHURRIED_ENDINGS) or queue_name in UNHURRIED
-        pace = max(timeout, UNHURRIED_MS) if unhurried else timeout
+        """Consume a queue, within its share if it has one."""
         if share := self.shares.get(queue_name):
-            return ShareConsumer(self, queue_name, pace, share=share)
-        return super().consume(queue_name, prefetch, pace)
+            return ShareConsumer(self, queue_name, timeout, share=share)
+        return super().consume(queue_name, prefetch, timeout)
 
     def do_fetch(self, queue_name: str, prefetch: int) -> list[bytes | None]:
         """Fetch messages as Dramatiq's script does, without what is none.
@@ -98,8 +75,6 @@ class SteadyBroker(RedisBroker):
             queue_name: Of the queue, or of its delay queue (``.DQ``).
             prefetch: At most so many.
         """
-        if time.monotonic() < self.quiet_until:
-            return []
         fetch = self._dispatch("fetch")  # type: ignore[no-untyped-call]
         fetched: list[bytes | None] = fetch(queue_name, prefetch)
         broken = {
@@ -130,19 +105,23 @@ class SteadyBroker(RedisBroker):
 def build_broker(
     client: redis.Redis,
     middleware: Sequence[Middleware] = (),
+    *,
+    bell_client: redis.Redis | None = None,
 ) -> SteadyBroker:
     """Return the global broker, with the middleware that all our processes share.
 
     ``CurrentMessage`` stands before ``Retries``: hooks after a message run in the
     reverse order, and the retry predicate reads the current message.
     """
-    broker = SteadyBroker(  # type: ignore[no-untyped-call]  # Dramatiq's __init__ is not
+    broker = SteadyBroker(
         client=client,
+        bell_client=bell_client,
         middleware=[
             TimeLimit(),
             CurrentMessage(),
             Retries(),
             PeriodiqMiddleware(skip_delay=SKIP_DELAY_S),
+            SwiftStop(),
             *middleware,
         ],
         heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,

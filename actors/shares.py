@@ -11,17 +11,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from threading import Lock
 from types import MappingProxyType
-from typing import Any
 
-import redis
 from dramatiq import Broker, Middleware, Worker
-from dramatiq.broker import MessageProxy
-from dramatiq.brokers.redis import _RedisConsumer
-from dramatiq.errors import ConnectionClosed
 
 from ..domain.bulkhead import places
 from ..domain.email import Priority
 from ..domain.hint import send_queue
+from .waiting import WaitingBroker, WaitingConsumer
 
 
 class Share:
@@ -42,44 +38,49 @@ class Share:
         """Count a consumer in, instead of an older one of the same queue."""
         self._consumers[queue_name] = consumer
 
+    def tell_of_room(self) -> None:
+        """Wake who waits for a place."""
+        for each in self._consumers.copy().values():
+            each.tell_of_room()
+
     def room(self, queue_name: str) -> int:
-        """Return how many messages may be fetched from a queue; hold the lock."""
-        consumers = self._consumers.values()
+        """Return how many messages may be fetched from a queue.
+
+        Hold the lock in order to fetch them.
+        """
+        consumers = self._consumers.copy().values()
         taken: int = sum(each.outstanding_message_count for each in consumers)
         return max(0, self._limits[queue_name] - taken)
 
 
-class ShareConsumer(_RedisConsumer):
+class ShareConsumer(WaitingConsumer):
     """Fetches what there is a place for: in hand is all that is not acknowledged."""
 
     def __init__(
-        self, broker: Any, queue_name: str, timeout: int, *, share: Share
+        self, broker: WaitingBroker, queue_name: str, timeout: int, *, share: Share
     ) -> None:
-        super().__init__(broker, queue_name, 0, timeout)  # type: ignore[no-untyped-call]
+        # The base class fetches nothing by itself: its own limit is 0.
+        super().__init__(broker, queue_name, 0, timeout)
         self._share = share
         share.join(queue_name, self)
 
-    def __next__(self) -> MessageProxy | None:
-        """Return the next message, or ``None`` after a short wait.
+    def room(self) -> int:
+        """Return for how many messages more there is a place."""
+        return self._share.room(self.queue_name)
 
-        Raises:
-            ConnectionClosed: Redis cannot be reached.
-        """
-        if not self.message_cache:
-            try:
-                self._fetch()
-            except redis.ConnectionError as ex:
-                raise ConnectionClosed(ex) from None
-        # The base class fetches nothing by itself: its own limit is 0.
-        message: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
-        return message
+    def has_room_again(self) -> None:
+        """Tell all priorities of the provider: the place is for any of them."""
+        self._share.tell_of_room()
 
-    def _fetch(self) -> None:
+    def fetch(self) -> list[bytes | None]:
+        """Fetch messages, as many as there is a place for."""
         # Under the lock, or two queues would take the same places at once.
         with self._share.lock:
-            room = self._share.room(self.queue_name)
-            if room:
-                self.message_cache = self.broker.do_fetch(self.queue_name, room)
+            if self.room():
+                self.message_cache = super().fetch()
+            else:
+                self.may_have_more = True  # the other one has taken the place
+        return self.message_cache
 
 
 def shares_of(

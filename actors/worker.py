@@ -14,6 +14,7 @@ from datetime import timedelta
 from dramatiq import Middleware
 
 from ..adapters import logs
+from ..adapters.bell import ring
 from ..adapters.metrics_listener import listen
 from ..adapters.metrics_page import MetricsPage
 from ..adapters.settings import Settings
@@ -112,7 +113,8 @@ def _parts(*, queues: bool = False) -> Parts:
 
 def _broker(parts: Parts, owner: str, *middleware: Middleware) -> SteadyBroker:
     ours = [GracefulStop(), QuietStart(), SecondChance(), *middleware]
-    broker = take_turns(build_broker(parts.broker_client, ours))
+    broker = build_broker(parts.broker_client, ours, bell_client=parts.bell_client)
+    ring(take_turns(broker))
     return parts.failpoints.fit_broker(owner, broker)
 
 

@@ -12,6 +12,7 @@ from dramatiq.brokers.redis import RedisBroker
 from redis.client import Pipeline
 from redis.commands.core import Script
 
+from .bell import ring
 from .turns import take_turns
 
 
@@ -36,7 +37,7 @@ class EnqueueBroker(RedisBroker):
 
     def __init__(self, client: redis.Redis) -> None:
         super().__init__(client=client, middleware=[])  # type: ignore[no-untyped-call]
-        take_turns(self)
+        ring(take_turns(self))
         self._dispatching = _Pipeable(self.scripts["dispatch"])
         self.scripts["dispatch"] = self._dispatching
 

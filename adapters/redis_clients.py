@@ -24,6 +24,11 @@ def broker_client(settings: Settings) -> redis.Redis:
     return _client(settings, timeout_s=5.0, connect_s=1.0)
 
 
+def bell_client(settings: Settings) -> redis.Redis:
+    """Return the client whose one connection hears that something came."""
+    return _client(settings, timeout_s=5.0, connect_s=1.0)
+
+
 def hints_client(settings: Settings, *, in_worker: bool = False) -> redis.Redis:
     """Return the client that enqueues: a POST must not wait for it, a worker may."""
     timeout_s = 2.0 if in_worker else 0.3

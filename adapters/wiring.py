@@ -61,6 +61,7 @@ class Parts:
 
     Attributes:
         broker_client: For Dramatiq's broker, which is not behind a port.
+        bell_client: For what wakes its consumers.
         keys: Who may call the API.
         rates: How often.
         inbox: What ``sandbox`` sent, for the page that shows it.
@@ -89,6 +90,7 @@ class Parts:
     archive: MongoArchive
     premises: Premises
     broker_client: redis.Redis
+    bell_client: redis.Redis
     failpoints: Failpoints
     closing: ExitStack
 
@@ -133,13 +135,14 @@ def build(settings: Settings, *, in_worker: bool = False) -> Parts:
     inbox = MongoInbox(database)
     names = _all_names(settings)
     broker_client = redis_clients.broker_client(settings)
+    bell_client = redis_clients.bell_client(settings)
     hints_client = redis_clients.hints_client(settings, in_worker=in_worker)
     board_client = redis_clients.breaker_client(settings, in_worker=in_worker)
     beats_client = redis_clients.beats_client(settings)
     looks_client = redis_clients.looks_client(settings)
     rates_client = redis_clients.rates_client(settings)
     clients = (broker_client, hints_client, board_client, beats_client, looks_client)
-    for each in (*clients, rates_client):
+    for each in (*clients, rates_client, bell_client):
         closing.callback(each.close)
     return Parts(
         settings=settings,
@@ -176,6 +179,7 @@ def build(settings: Settings, *, in_worker: bool = False) -> Parts:
         archive=MongoArchive(database),
         premises=_premises(settings, database, looks_client, failpoints),
         broker_client=broker_client,
+        bell_client=bell_client,
         failpoints=failpoints,
         closing=closing,
     )

@@ -261,22 +261,3 @@ def test_a_backlog_of_low_priority_does_not_hold_up_high_ones(
 
     assert got.index(Priority.HIGH) < 80
     wait_until(lambda: len(got) == 101)
-
-
-@pytest.mark.parametrize(
-    ("queue", "pace_ms"),
-    [
-        ("send.alpha", 20),
-        ("send.alpha.high", 20),
-        ("send.alpha.low", 100),
-        ("send.alpha.DQ", 100),
-        ("router", 20),
-        ("sweep", 100),
-    ],
-)
-def test_only_where_somebody_waits_is_a_queue_polled_often(
-    broker: SteadyBroker, queue: str, pace_ms: int
-) -> None:
-    consumer = broker.consume(queue, timeout=20)
-
-    assert consumer.timeout == pace_ms  # type: ignore[attr-defined]

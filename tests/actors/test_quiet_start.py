@@ -73,7 +73,7 @@ def test_every_worker_process_starts_so(
             return broker
 
     class Parts:
-        broker_client = redis_client
+        broker_client = bell_client = redis_client
         failpoints = Failpoints()
 
     composition._broker(Parts(), "worker")  # type: ignore[arg-type]
