@@ -32,10 +32,15 @@ class Heard:
 
     Args:
         until: When it must be enough, on the monotonic clock in seconds.
+
+    Attributes:
+        is_awaited: Whether somebody is to be told when more comes. What is here at
+            once is never waited for.
     """
 
     def __init__(self, *, until: float) -> None:
         self.until = until
+        self.is_awaited = False
         self.bytes = bytearray()
         self._head_end: int | None = None
         self._enough_at: int | None = None

@@ -125,6 +125,7 @@ class HearingWorker(ThreadWorker):
         heard.add(unreader.take_buffered())
         self._hear(conn, conn.sock)
         if conn in self._heard:
+            heard.is_awaited = True
             heard_more = partial(self._hear, conn)
             self.poller.register(conn.sock, selectors.EVENT_READ, heard_more)
 
@@ -169,8 +170,7 @@ class HearingWorker(ThreadWorker):
                 _unreader(conn).end()
 
     def _forget(self, conn: TConn) -> None:
-        del self._heard[conn]
-        with contextlib.suppress(KeyError):  # what is here at once is never waited for
+        if self._heard.pop(conn).is_awaited:
             self.poller.unregister(conn.sock)
 
     def _refuse(self, conn: TConn, answer: bytes) -> None:
