@@ -9,13 +9,14 @@
 
 local answer = dispatch()
 
-local function is_there(how_many)
-    return redis.call("llen", KEYS[1] .. ":" .. ARGV[3]) >= how_many
+local rings = false
+if ARGV[1] == "enqueue" then
+    rings = redis.call("llen", KEYS[1] .. ":" .. ARGV[3]) == 1
+elseif ARGV[1] == "requeue" or ARGV[7] == "1" then
+    -- What a worker gives back, or had in hand when it died.
+    rings = redis.call("exists", KEYS[1] .. ":" .. ARGV[3]) == 1
 end
-
-local comes_into_an_empty_queue = ARGV[1] == "enqueue" and not is_there(2)
-local is_given_back = (ARGV[1] == "requeue" or ARGV[7] == "1") and is_there(1)
-if comes_into_an_empty_queue or is_given_back then
+if rings then
     -- Who may not publish has enqueued all the same, and is found by the next poll.
     redis.pcall("publish", KEYS[1] .. ":__bell__." .. ARGV[3], "")
 end

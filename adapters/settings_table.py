@@ -79,8 +79,8 @@ REDIS_TLS_VERIFY = _variable(
 REDIS_MAX_CONNECTIONS = _variable(
     "POSTROOM_REDIS_MAX_CONNECTIONS",
     whole(1, 10_000),
-    meaning="Most connections of each Redis client in a process (which has up to "
-    "three). Absent: as many as its threads need.",
+    meaning="Most connections of each Redis client in a process (a worker has six, "
+    "one of them with a single connection). Absent: as many as its threads need.",
 )
 PORT = _variable(
     "PORT",

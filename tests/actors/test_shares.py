@@ -13,6 +13,7 @@ from dramatiq import Worker
 from postroom.actors.broker import SteadyBroker, build_broker
 from postroom.actors.send import declare_send
 from postroom.actors.shares import ShareConsumer, ThreadShares, shares_of
+from postroom.adapters.bell import ring
 from postroom.adapters.hints import RedisHints
 from postroom.adapters.turns import take_turns
 from postroom.domain.email import Priority
@@ -23,6 +24,9 @@ from tests.builders import ALPHA, BETA, a_hint
 
 PATIENCE_S = 30.0
 THREADS = 8
+
+#: Longer than any wait here: nobody finds anything by looking for it now and then.
+NEVER_MS = 60_000
 
 
 class Held:
@@ -52,7 +56,8 @@ def held() -> Held:
 
 @pytest.fixture
 def broker(redis_client: redis.Redis, held: Held) -> SteadyBroker:
-    broker = take_turns(build_broker(redis_client, [ThreadShares((ALPHA, BETA))]))
+    broker = build_broker(redis_client, [ThreadShares((ALPHA, BETA))])
+    ring(take_turns(broker))
     for provider in (ALPHA, BETA):
         declare_send(broker, provider, held, Policy())
     return broker
@@ -63,7 +68,9 @@ def start(broker: SteadyBroker, held: Held) -> Iterator[Callable[..., None]]:
     workers: list[Worker] = []
 
     def begin(**given: object) -> None:
-        worker = Worker(broker, worker_threads=THREADS, worker_timeout=20, **given)  # type: ignore[arg-type]
+        worker = Worker(
+            broker, worker_threads=THREADS, worker_timeout=NEVER_MS, **given
+        )  # type: ignore[arg-type]
         worker.start()
         workers.append(worker)
 
@@ -128,6 +135,33 @@ def test_places_that_fall_free_are_used_again(
     wait_until(lambda: held.ended[ALPHA] == 100)
 
 
+def test_a_place_that_falls_free_is_for_any_priority(
+    redis_client: redis.Redis, held: Held, start: Callable[..., None]
+) -> None:
+    give(redis_client, ALPHA, 20)
+    start()
+    wait_until(lambda: held.count(ALPHA) == 5)
+    give(redis_client, ALPHA, 20, Priority.LOW)
+
+    held.go.set()
+
+    wait_until(lambda: held.ended[ALPHA] == 40)
+
+
+def test_who_finds_the_place_taken_looks_again(broker: SteadyBroker) -> None:
+    """Another queue of the provider was quicker, between the question and the lock."""
+    broker.shares = shares_of((ALPHA, BETA), threads=THREADS)
+    consumer = broker.consume("send.alpha")
+    assert isinstance(consumer, ShareConsumer)
+    consumer.queued_message_ids |= {str(no) for no in range(THREADS)}
+    consumer.may_have_more = False
+
+    assert consumer.fetch() == []
+
+    assert consumer.may_have_more
+    consumer.close()
+
+
 def test_a_consumer_that_is_built_anew_counts_instead_of_the_old_one(
     broker: SteadyBroker, redis_client: redis.Redis
 ) -> None:
@@ -142,6 +176,7 @@ def test_a_consumer_that_is_built_anew_counts_instead_of_the_old_one(
     got = [next(new) for _ in range(5)]
     assert None not in got
     assert next(new) is None
+    new.close()
 
 
 class TestSharesOf:

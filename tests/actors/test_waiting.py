@@ -173,6 +173,30 @@ class TestABell:
         assert next(consumer) is not None
         consumer.close()
 
+    def test_that_rings_when_one_has_decided_to_wait_counts(
+        self, redis_client: redis.Redis
+    ) -> None:
+        consumer = a_broker(redis_client).consume(QUEUE, timeout=NEVER_MS)
+        assert isinstance(consumer, WaitingConsumer)
+        wait_until(lambda: listeners(redis_client) == 1)
+        time.sleep(0.1)  # the subscription rings once
+        while consumer.may_have_more:
+            assert next(consumer) is None
+        patience_s = consumer._patience_s
+
+        def decide() -> float:
+            decided = patience_s()
+            consumer.ring()
+            return decided
+
+        consumer._patience_s = decide  # type: ignore[method-assign]
+        began = time.monotonic()
+
+        assert next(consumer) is None
+
+        assert time.monotonic() - began < AT_ONCE_S
+        consumer.close()
+
     def test_that_rings_while_one_looks_counts(
         self, redis_client: redis.Redis, taken: Taken
     ) -> None:
