@@ -123,6 +123,14 @@ def _parse(text: str) -> Any:
 
 
 def _check_type(req: falcon.Request) -> None:
+    coding = (req.get_header("Content-Encoding") or "").strip().lower()
+    if coding not in ("", "identity"):
+        raise ApiError(
+            415,
+            "unsupported_media_type",
+            "the body must not be compressed: send it without Content-Encoding",
+            headers={"Accept-Encoding": "identity"},
+        )
     media_type, _, parameters = (req.content_type or "").partition(";")
     charset = parameters.lower().replace(" ", "").partition("charset=")[2]
     if media_type.strip().lower() == falcon.MEDIA_JSON and charset.strip('"') in (

@@ -74,6 +74,21 @@ def test_another_media_type_is_415(stand: Stand, content_type: str) -> None:
     assert answer.json["name"] == "unsupported_media_type"
 
 
+@pytest.mark.parametrize("coding", ["gzip", "BR", "identity, gzip"])
+def test_a_compressed_body_is_415(stand: Stand, coding: str) -> None:
+    answer = stand.post_raw(json.dumps(a_body()).encode(), Content_Encoding=coding)
+
+    assert answer.status_code == 415
+    assert "Content-Encoding" in answer.json["message"]
+    assert answer.headers["Accept-Encoding"] == "identity"
+
+
+def test_a_body_that_says_it_is_as_it_is_is_taken(stand: Stand) -> None:
+    body = json.dumps(a_body()).encode()
+
+    assert stand.post_raw(body, Content_Encoding="Identity").status_code == 201
+
+
 @pytest.mark.parametrize(
     "content_type",
     [
