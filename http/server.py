@@ -49,6 +49,10 @@ limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
 
+#: Nothing here asks by which way a request came, and whoever shares this machine could
+#: move a request to another path (SCRIPT_NAME).
+forwarded_allow_ips = ""
+
 #: It would leave a socket in the home directory.
 control_socket_disable = True
 
