@@ -1,12 +1,10 @@
-"""Every answer that is an error: one body for all, made in this place.
+"""Every answer of the application that is an error, made in this place.
 
-The body is what Resend's SDKs read (``statusCode``, ``name``, ``message``) and an RFC
-9457 problem at once, so that either kind of client finds what it looks for.
+What never reaches it is answered by `unheard.py`, with the same body (`problem.py`).
 """
 
 from __future__ import annotations
 
-import json
 import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -34,8 +32,7 @@ from ..domain.errors import (
     UnknownProviderError,
 )
 from .faults import MOST_FAULTS, Fault, FaultCode
-
-PROBLEM_JSON = "application/problem+json"
+from .problem import PROBLEM_JSON, problem
 
 #: Names of errors that falcon raises itself, by status.
 _NAMES: Mapping[int, str] = {
@@ -123,27 +120,16 @@ def _answer(
     ex: ApiError,
     _params: dict[str, Any],
 ) -> None:
-    status = int(ex.status)
-    title = HTTPStatus(status).phrase
-    body = {
-        "statusCode": status,
-        "name": ex.name,
-        "message": ex.message,
-        "type": f"urn:postroom:error:{ex.name}",
-        "title": title,
-        "status": status,
-        "detail": ex.message,
-        "errors": [
-            {"field": fault.field, "code": fault.code, "message": fault.message}
-            for fault in ex.faults
-        ],
-        "request_id": _request_id(req),
-        **ex.extra,
-    }
-    resp.status = status
+    resp.status = ex.status
     resp.content_type = _wanted_type(req)
-    # ASCII only: a field's name may hold what UTF-8 cannot carry.
-    resp.data = json.dumps(body).encode()
+    resp.data = problem(
+        int(ex.status),
+        ex.name,
+        ex.message,
+        faults=ex.faults,
+        request_id=_request_id(req),
+        extra=ex.extra,
+    )
     resp.set_headers(dict(ex.headers or {}))
     resp.context.error_name = ex.name
 

@@ -24,6 +24,7 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from .heard import Heard
+from .unheard import answer_to, unheard
 
 #: How long a request may take to arrive, but for a large body, in seconds. It is also
 #: how long a new connection may say nothing.
@@ -44,13 +45,8 @@ FAREWELL_BYTES = 256 * 1024
 #: Bytes asked of a socket at a time.
 _CHUNK = 65_536
 
-_TOO_SLOW = (
-    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-)
-_TOO_LONG = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n"
-    b"Content-Length: 0\r\n\r\n"
-)
+_TOO_SLOW = unheard(408, "request_timeout", "the request came too slowly")
+_TOO_LONG = unheard(431, "headers_too_large", "the request's headers are too long")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -168,6 +164,13 @@ class HearingWorker(ThreadWorker):
             # request behind it.
             if isinstance(conn.parser, RequestParser):
                 _unreader(conn).end()
+
+    def handle_error(
+        self, _req: object, client: socket.socket, _addr: object, exc: BaseException
+    ) -> None:
+        """Answer what cannot be read, as any other error."""
+        with contextlib.suppress(OSError):
+            client.sendall(answer_to(exc))
 
     def _forget(self, conn: TConn) -> None:
         if self._heard.pop(conn).is_awaited:

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .errors import PROBLEM_JSON
 from .examples import ERRORS
 from .options import Options
+from .problem import PROBLEM_JSON
 
 #: An operation, an answer or a parameter as OpenAPI writes it.
 Part = dict[str, Any]

@@ -1,5 +1,6 @@
 """gunicorn as the Procfile starts it, over loopback."""
 
+import http.client
 import json
 import os
 import signal
@@ -138,6 +139,64 @@ def test_broken_chunks_are_a_400(server: Gunicorn, chunks: bytes) -> None:
 
         assert sock.recv(65536).startswith(b"HTTP/1.1 400")
     assert "http.crash" not in server.log.read_text()
+
+
+#: Heads that no server can read, with what a log must not hold, and the answer.
+SECRET = "canary@example.com"
+UNREADABLE = {
+    "a space in the address": (f"GET /api/emails?to=Ada {SECRET} HTTP/1.1", "", 400),
+    "an old protocol": (f"GET /api/emails?to={SECRET}", "", 400),
+    "a header in two lines": ("GET /health HTTP/1.1", f"X-A: b\r\n {SECRET}", 400),
+    "a header without a name": ("GET /health HTTP/1.1", f"Bearer {SECRET}", 400),
+    "a space before the colon": ("GET /health HTTP/1.1", f"{SECRET} : 1", 400),
+    "two lengths": (
+        "POST /api/emails HTTP/1.1",
+        "Content-Length: 2\r\nContent-Length: 3",
+        400,
+    ),
+    "a length and chunks": (
+        "POST /api/emails HTTP/1.1",
+        "Content-Length: 2\r\nTransfer-Encoding: chunked",
+        400,
+    ),
+    "another coding": (
+        "POST /api/emails HTTP/1.1",
+        f"Transfer-Encoding: {SECRET}",
+        501,
+    ),
+    "another expectation": ("GET /health HTTP/1.1", f"Expect: {SECRET}", 417),
+    "a long address": (f"GET /{SECRET}{'x' * 9000} HTTP/1.1", "", 414),
+    "a long header": ("GET /health HTTP/1.1", f"X: {SECRET}{'x' * 9000}", 431),
+    "many headers": ("GET /health HTTP/1.1", "\r\n".join(["X: 1"] * 200), 431),
+}
+
+
+def test_what_cannot_be_read_is_answered_as_any_error_and_not_repeated(
+    server: Gunicorn,
+) -> None:
+    for name, (line, headers, status) in UNREADABLE.items():
+        head = "\r\n".join(filter(None, (line, "Host: x", headers)))
+        with socket.create_connection(("127.0.0.1", server.port), PATIENCE_S) as sock:
+            body = "0\r\n\r\n" if line.startswith("POST") else ""
+            sock.sendall(f"{head}\r\n\r\n{body}".encode())
+            answer = http.client.HTTPResponse(sock)
+            answer.begin()
+            told = json.loads(answer.read())
+
+        assert (answer.status, told["statusCode"]) == (status, status), name
+        assert answer.headers["Content-Type"] == "application/json", name
+        assert {"name", "message", "type", "errors", "request_id"} <= set(told), name
+        assert "canary" not in str(told), name
+    assert "canary" not in server.log.read_text()
+    assert server.log.read_text().count("http.unreadable") == len(UNREADABLE)
+
+
+def test_no_client_moves_its_request_to_another_path(server: Gunicorn) -> None:
+    connection = server.connect()
+    connection.request("GET", "/health", headers={"SCRIPT_NAME": "/health"})
+
+    assert connection.getresponse().status == 200
+    connection.close()
 
 
 @pytest.mark.parametrize(
