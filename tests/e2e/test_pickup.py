@@ -19,8 +19,8 @@ EMAILS = 60
 #: How long the idle service is watched, in seconds.
 WATCHED_S = 3.0
 
-#: Three queues of the router, one each of sweep and reconcile, three of each provider and
-#: of test email, all with their delayed ones; and a few scripts of heartbeats.
+#: Three queues of the router, one each of sweep and reconcile, three of each provider
+#: and of test email, all with their delayed ones; and a few scripts of heartbeats.
 MOST_LOOKS_S = 2 * (3 + 2 + 3 * 3) + 12
 
 
