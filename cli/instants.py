@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from ..domain.ports import Clock
 from .errors import InputError
 
-_AGO = re.compile(r"(\d{1,6})([smhd])")
+_AGO = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 #: What the options say that take a time.

@@ -33,7 +33,7 @@ OF_DEAD_LETTERS = ("reason", "provider", "since")
 LONGEST_WORD = 256
 
 _USUAL_LIMIT = 20
-_SPACE_FOR_PLUS = re.compile(r" (?=\d\d:?\d\d$)")
+_SPACE_FOR_PLUS = re.compile(r" (?=\d\d:?\d\d$)", re.ASCII)
 
 T = TypeVar("T")
 

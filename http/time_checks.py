@@ -13,11 +13,13 @@ from .faults import FaultCode
 
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:[Zz]|[+-]\d\d:?\d\d)",
+    re.ASCII,
 )
 
 _DELAY = re.compile(
     r"in (\d{1,9}) (second|sec|minute|min|hour|hr|day)s?",
-    re.IGNORECASE,
+    # Without ASCII a long s is an s, and an Arabic digit a digit.
+    re.IGNORECASE | re.ASCII,
 )
 
 _UNITS: Mapping[str, timedelta] = {

@@ -133,6 +133,26 @@ BAD = {
         "invalid_time",
     ),
     "an odd delay": ({"scheduled_at": "in 5 moons"}, "scheduled_at", "invalid_time"),
+    "a delay in letters that only look alike": (
+        {"scheduled_at": "in 5 \u017feconds"},
+        "scheduled_at",
+        "invalid_time",
+    ),
+    "a delay without the dots on its letters": (
+        {"scheduled_at": "in 5 m\u0131nutes"},
+        "scheduled_at",
+        "invalid_time",
+    ),
+    "a delay in other digits": (
+        {"scheduled_at": "in \u0663 days"},
+        "scheduled_at",
+        "invalid_time",
+    ),
+    "a leap second": (
+        {"scheduled_at": "2030-12-31T23:59:60Z"},
+        "scheduled_at",
+        "invalid_time",
+    ),
     "a time as a number": ({"scheduled_at": 1}, "scheduled_at", "wrong_type"),
     "attachments are an object": ({"attachments": {}}, "attachments", "wrong_type"),
     "an attachment is a string": (
