@@ -65,7 +65,7 @@ def read_optional_json(req: falcon.Request, *, limit: int) -> Any:
     Raises:
         ApiError: As `read_json` does.
     """
-    if req.content_type is not None or req.get_header("Origin") is not None:
+    if req.content_type or req.get_header("Origin") is not None:
         _check_type(req)
     body = _read(req, limit)
     if not body or body.isspace():

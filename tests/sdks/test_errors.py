@@ -7,13 +7,10 @@ answered nor named here, which fails, so that somebody decides.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 import resend
@@ -41,6 +38,7 @@ from postroom.domain.idempotency import Receipt
 from tests.builders import a_key, an_email
 from tests.sdks.node import Node, NodeMissingError, packages
 from tests.servers import skip_or_fail
+from tests.web.listening import Switchboard, listening
 from tests.web.stand import Stand, a_body
 
 #: What opens the API, where a case says nothing else.
@@ -190,38 +188,10 @@ CASES: dict[str, Case] = {
 }
 
 
-class Switchboard:
-    """One address, behind which each test puts an application of its own."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.stand = Stand()
-
-    def __call__(self, environ: Any, start_response: Any) -> Any:
-        return self.stand.app(environ, start_response)
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, *_: object) -> None: ...
-
-
 @pytest.fixture(scope="module")
 def board() -> Iterator[Switchboard]:
-    server = make_server(
-        "127.0.0.1", 0, None, server_class=_Server, handler_class=_Quiet
-    )
-    board = Switchboard(f"http://127.0.0.1:{server.server_port}/api")
-    server.set_app(board)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield board
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening() as board:
+        yield board
 
 
 @pytest.fixture(scope="module")
