@@ -13,7 +13,7 @@ class Intake(Protocol):
     """The door of the store for what must come in together, or not at all."""
 
     def recall(self, name: str) -> Receipt | None:
-        """Return what is kept under a key, as a majority has it.
+        """Return what is kept under a key, as a majority has it, within a second.
 
         Raises:
             StoreUnavailableError: The store did not answer.
@@ -35,6 +35,7 @@ class Intake(Protocol):
             NoTransactionsError: The store cannot do so; nothing is stored.
             KeyInUseError: Another request has the key in hand; nothing is stored.
             NotStoredError: Nothing is stored, that is known.
-            StorageUnsureError: Nobody could find out within the budget of 4.5 s.
+            StorageUnsureError: Nobody could find out within the budget: 4 s, and
+                3 s with a key, which has been looked for before.
         """
         ...

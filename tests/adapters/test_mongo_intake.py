@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def intake(faulty: Faulty) -> MongoIntake:
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mongo_intake, "INSERT_BUDGET_S", 1.0)
-    monkeypatch.setattr(mongo_store, "OPERATION_S", 1.0)
+    monkeypatch.setattr(mongo_intake, "RECALL_S", 0.0)
 
 
 def put(intake: MongoIntake, name: str = "key", **given: Any) -> Receipt:
@@ -224,6 +225,27 @@ def test_a_store_that_is_away_recalls_nothing(
 
     with pytest.raises(StoreUnavailableError):
         intake.recall("key")
+
+
+def test_a_store_that_hangs_leaves_a_client_no_longer_without_an_answer(
+    faulty: Faulty, intake: MongoIntake
+) -> None:
+    """With a key and without one it is the same 4 s in all."""
+    hang_s = 20.0
+    hangs = ["find", "insert"]
+    faulty.fail(
+        "alwaysOn", hangs, blockConnection=True, blockTimeMS=round(hang_s * 1000)
+    )
+
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailableError):
+        intake.recall("key")
+    with pytest.raises(NotStoredError):
+        put(intake)
+
+    assert time.monotonic() - began < hang_s / 2
+    whole = mongo_intake.INSERT_BUDGET_S
+    assert mongo_intake.RECALL_S < whole == mongo_store.INSERT_BUDGET_S
 
 
 @pytest.mark.usefixtures("brief")
