@@ -24,7 +24,7 @@ from .mongo_store import OPERATION_S, Document, durable
 log = structlog.get_logger(__name__)
 
 #: Bound on a look-up, in seconds: a request waits for it.
-FIND_S = 2.0
+FIND_S = 0.8
 
 #: How long a use waits to be written, in seconds.
 WRITE_EVERY_S = 5.0
