@@ -47,8 +47,8 @@ Document = dict[str, Any]
 log = structlog.get_logger(__name__)
 
 #: Budget of a whole insert with its repeats and its reading back, in seconds. With the
-#: look-up of a key before it (0.8 s), the count of its rate (0.2 s) and the hint after it
-#: (0.3 s) a client is to have its answer within 5 s.
+#: look-up of a key before it (0.8 s), the count of its rate (0.2 s) and the hint after
+#: it (0.3 s) a client is to have its answer within 5 s.
 INSERT_BUDGET_S = 3.6
 
 #: Bound on any other single operation, in seconds.

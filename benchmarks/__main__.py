@@ -12,7 +12,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import batch, cost, drain, growth, hop, pickup, post, table, trips
+from benchmarks import (
+    batch,
+    cost,
+    drain,
+    growth,
+    hop,
+    machines,
+    pickup,
+    post,
+    table,
+    trips,
+)
 from benchmarks.size import FULL, TINY, Size
 from benchmarks.stack import ROOT, Store
 from benchmarks.table import Table
@@ -31,6 +42,7 @@ PARTS: dict[str, tuple[Part, tuple[Store, ...]]] = {
     "pickup": (pickup.measure, tuple(Store)),
     "hop": (hop.measure, (Store.INSTANT,)),
     "drain": (drain.measure, (Store.INSTANT,)),
+    "machines": (machines.measure, (Store.INSTANT,)),
     "batch": (batch.measure, tuple(Store)),
     "growth": (growth.measure, (Store.EMBEDDED,)),
 }

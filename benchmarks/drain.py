@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,19 +76,7 @@ def _drain(
 ) -> dict[str, Cell]:
     ideal = workers.ideal(delay_ms)
     count = _count(size, workers, ideal)
-    stack.provider.delay(delay_ms)
-    stack.provider.forget()
-    stack.signal(signal.SIGSTOP, *_SENDING)
-    try:
-        stack.backlog(count)
-        before = stack.cpus_s()
-    finally:
-        stack.signal(signal.SIGCONT, *_SENDING)
-    taken = sorted(at for _, at in stack.wait_for_taken(count))
-    stack.wait_until_settled()
-    spent = per_email_ms(before, stack.cpus_s(), count)
-    first, last = int(count * _FIRST), int(count * _LAST)
-    rate = (last - first) / max(taken[last] - taken[first], 0.001)
+    rate, spent = drained(stack, count=count, delay_ms=delay_ms, sending=_SENDING)
     return {
         "processes x threads": f"{workers.processes} x {workers.threads}",
         "delay ms": delay_ms,
@@ -102,6 +90,32 @@ def _drain(
         "store CPU ms": spent["store"],
         "Redis CPU ms": spent["redis"],
     }
+
+
+def drained(
+    stack: Stack, *, count: int, delay_ms: int, sending: tuple[str, ...]
+) -> tuple[float, Mapping[str, float]]:
+    """Let a backlog go out; return calls a second, and CPU of an email by process.
+
+    Args:
+        stack: Whose processes run.
+        count: Of the emails.
+        delay_ms: Of the provider.
+        sending: All processes that take part: they stand still until it is there.
+    """
+    stack.provider.delay(delay_ms)
+    stack.provider.forget()
+    stack.signal(signal.SIGSTOP, *sending)
+    try:
+        stack.backlog(count)
+        before = stack.cpus_s()
+    finally:
+        stack.signal(signal.SIGCONT, *sending)
+    taken = sorted(at for _, at in stack.wait_for_taken(count))
+    stack.wait_until_settled()
+    spent = per_email_ms(before, stack.cpus_s(), count)
+    first, last = int(count * _FIRST), int(count * _LAST)
+    return (last - first) / max(taken[last] - taken[first], 0.001), spent
 
 
 def _count(size: Size, workers: Workers, ideal: float | None) -> int:

@@ -54,6 +54,16 @@ class Priority(StrEnum):
     NORMAL = "normal"
     LOW = "low"
 
+    @property
+    def below(self) -> Priority:
+        """The next one below, or the lowest itself.
+
+        Examples:
+            >>> Priority.HIGH.below.value, Priority.LOW.below.value
+            ('normal', 'low')
+        """
+        return Priority.NORMAL if self is Priority.HIGH else Priority.LOW
+
 
 class WaitingFor(StrEnum):
     """What an open email waits for, shown to clients and operators."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ..domain.change import Change
@@ -72,8 +72,9 @@ class Offer:
         for profile in self.profiles:
             self._wake_parked(profile.name, now=now)
         swept = Counter[str]()
-        for batch in self._batches(now):
-            swept += self._take(batch, now=now)
+        for number, batch in enumerate(self._batches(now)):
+            # All after the first batch is a backlog.
+            swept += self._take(batch, now=now, last=number > 0)
         return Swept(**swept)
 
     def _batches(self, now: datetime) -> Iterator[list[Email]]:
@@ -88,8 +89,10 @@ class Offer:
             if len(found) < SLICE or not new:
                 return
 
-    def _take(self, batch: Sequence[Email], *, now: datetime) -> Counter[str]:
-        """Do with each what its time asks for."""
+    def _take(
+        self, batch: Sequence[Email], *, now: datetime, last: bool
+    ) -> Counter[str]:
+        """Do with each what its time asks for; ``last`` lets others go before them."""
         expired, wanted, lapsed = list[Email](), list[Email](), list[Email]()
         for email in batch:
             if email.state not in CLAIMABLE:
@@ -100,7 +103,7 @@ class Offer:
                 wanted.append(email)
         return Counter(
             expired=self._fail(expired, now=now),
-            offered=self._offer(wanted, now=now),
+            offered=self._offer(wanted, now=now, last=last),
             reconciled=self._reconcile(lapsed, now=now),
         )
 
@@ -110,13 +113,17 @@ class Offer:
         changes = [failed(email, reason="expired", now=now) for email in emails]
         return sum(self.store.apply_all(changes))
 
-    def _offer(self, emails: Sequence[Email], *, now: datetime) -> int:
+    def _offer(self, emails: Sequence[Email], *, now: datetime, last: bool) -> int:
         changes = [offered(email, now=now, policy=self.policy) for email in emails]
         if not changes:
             return 0
         # What somebody took meanwhile, or another sweep offered, is theirs.
         written = zip(changes, self.store.apply_all(changes), strict=True)
-        hints = [_hint(change, now=now) for change, is_written in written if is_written]
+        hints = [
+            _hint(change, now=now, last=last)
+            for change, is_written in written
+            if is_written
+        ]
         if hints:
             self.hints.route_all(hints)
         return len(hints)
@@ -144,10 +151,16 @@ class Offer:
                 self.hints.route_all([(Hint.of(email), timedelta(0))])
 
 
-def _hint(change: Change, *, now: datetime) -> tuple[Hint, timedelta]:
+def _hint(change: Change, *, now: datetime, last: bool) -> tuple[Hint, timedelta]:
+    """Return the hint at an offered email, and how long it waits.
+
+    A backlog goes a step behind its own priority, or what is accepted meanwhile would
+    stand behind all of it.
+    """
     email = change.before
     delay = max((email.not_before or now) - now, timedelta(0))
-    return Hint.of(email), delay
+    hint = Hint.of(email)
+    return replace(hint, priority=hint.priority.below) if last else hint, delay
 
 
 def _is_wanted(email: Email, now: datetime) -> bool:

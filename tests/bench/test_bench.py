@@ -25,6 +25,7 @@ COLUMNS = {
     "pickup": {"POST to provider p50 ms", "p99 ms", "idle Redis commands/s"},
     "hop": {"broker", "p50 ms", "p99 ms", "idle Redis commands/s", "enqueued/s"},
     "drain": {"emails/s", "ideal", "share", "worker CPU ms"},
+    "machines": {"sets", "emails/s", "of one set"},
     "batch": {"emails/s", "x single", "x bulk"},
     "growth": {"documents", "POST p50 ms", "claim p50 ms", "sweep of 0, ms"},
 }

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from postroom.domain.change import Change
-from postroom.domain.email import Email, State
+from postroom.domain.email import Email, Priority, State
 from postroom.domain.errors import HintError, StoreUnavailableError
 from postroom.domain.hint import Hint
 from postroom.services import offer as offer_module
@@ -112,6 +112,21 @@ def test_the_store_away_ends_the_sweep(world: Simulation) -> None:
 
     with pytest.raises(StoreUnavailableError):
         world.offer()
+
+
+def test_a_backlog_lets_what_is_fresh_go_first(
+    world: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offer_module, "BATCH", 2)
+    for number, priority in enumerate([*[Priority.NORMAL] * 2, *Priority]):
+        email_id = f"{number:024x}"
+        world.store.put(an_email(email_id=email_id, due_at=at(-9), priority=priority))
+
+    assert world.offer() == Swept(offered=5)
+
+    queues = [queue for queue, _ in hinted(world)]
+    assert queues == ["router", "router", "router", "router.low", "router.low"]
+    assert world.email(f"{2:024x}").priority is Priority.HIGH
 
 
 class TestParked:
