@@ -18,9 +18,10 @@ from redis.client import PubSub
 log = structlog.get_logger()
 
 #: How long the listener waits for news before it looks for new consumers, in seconds:
-#: a moment while they come one after another, as at a start.
+#: moments, as long as the last new one is no older than this, as at a start.
 TURN_S = 1.0
-SETTLE_S = 0.02
+SHORT_TURN_S = 0.02
+SETTLED_AFTER_S = 2.0
 
 #: How long it may be quiet before Redis is asked for a sign of life, and how long that
 #: may take, in seconds. A connection that is cut without a word is found out so.
@@ -90,13 +91,15 @@ class Bell:
 
     def _listen(self, ears: PubSub) -> None:
         heard: set[str] = set()
-        last_sign, is_asked = time.monotonic(), False
+        last_sign = settled_at = time.monotonic()
+        is_asked = False
         while self._is_wanted():
-            news = set(self._waiting.copy()) - heard
-            if news:
+            if news := set(self._waiting.copy()) - heard:
                 ears.subscribe(*news)
                 heard |= news
-            message = ears.get_message(timeout=SETTLE_S if news else TURN_S)
+                settled_at = time.monotonic() + SETTLED_AFTER_S
+            is_settled = time.monotonic() >= settled_at
+            message = ears.get_message(timeout=TURN_S if is_settled else SHORT_TURN_S)
             quiet_s = time.monotonic() - last_sign
             if message is not None:
                 last_sign, is_asked = time.monotonic(), False

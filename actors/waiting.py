@@ -123,12 +123,12 @@ class WaitingConsumer(_RedisConsumer):
             self._wake.wait(self._patience_s())
             return False
         self._rest()
-        self.may_have_more = False
+        was_rung, self.may_have_more = self.may_have_more, False
         try:
             self.message_cache = self.fetch()
         except redis.ConnectionError as ex:
             raise ConnectionClosed(ex) from None
-        self._note_look()
+        self._note_look(in_vain=was_rung and not self.message_cache)
         return bool(self.message_cache)
 
     def _may_fetch(self) -> bool:
@@ -156,11 +156,11 @@ class WaitingConsumer(_RedisConsumer):
         until = max(self._rests_until, self.broker.quiet_until)
         time.sleep(max(0.0, until - time.monotonic()))
 
-    def _note_look(self) -> None:
+    def _note_look(self, *, in_vain: bool) -> None:
         if self.message_cache:
-            self.may_have_more, self._vain = True, 0
+            self.may_have_more = True
         self._vain, rest_ms = compute_backoff(
-            self._vain, factor=PAUSE_MS, max_backoff=LONGEST_PAUSE_MS
+            self._vain if in_vain else 0, factor=PAUSE_MS, max_backoff=LONGEST_PAUSE_MS
         )
         now = time.monotonic()
         self._looks_at, self._rests_until = now + self._poll_s, now + rest_ms / 1000
