@@ -17,8 +17,8 @@ from dramatiq.errors import ConnectionClosed
 from .bell import Bell
 
 #: The shortest pause between two fetches of a queue, in ms: what comes meanwhile is
-#: fetched together. It doubles, up to the longest, while it was rung for in vain: others
-#: were quicker, and need not be asked for each single message by everybody.
+#: fetched together. It doubles, up to the longest, while rings are in vain: others were
+#: quicker, and not everybody needs to run for each message.
 PAUSE_MS = 1
 LONGEST_PAUSE_MS = 16
 
