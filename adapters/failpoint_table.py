@@ -80,7 +80,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "reschedule": ("hints.route", "store.apply", "store.load"),
     "redrive": ("hints.route", "store.apply", "store.load"),
     "mark_sent": ("store.apply", "store.load"),
-    "replay": ("archive.dead_letters",),
+    "replay": ("archive.dead_letters", "hints.route_all"),
     "providers": (
         "archive.parked_count",
         "hints.release",

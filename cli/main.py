@@ -127,7 +127,7 @@ def operating(
         redrive=redrive,
         mark_sent=fit(MarkSent(**shared)),
         erase=fit(Erase(**shared, erasure=parts.erasure, policy=settings.policy)),
-        replay=fit(Replay(archive=parts.archive, redrive=redrive)),
+        replay=fit(Replay(archive=parts.archive, hints=parts.hints, redrive=redrive)),
         providers=fit(
             Providers(
                 panel=parts.board,

@@ -113,7 +113,7 @@ def services_of(parts: Parts, *, counters: str | None = None) -> Services:
         cancel=fit(Cancel(**shared)),
         redrive=redrive,
         erase=fit(Erase(**shared, erasure=parts.erasure, policy=parts.settings.policy)),
-        replay=fit(Replay(archive=parts.archive, redrive=redrive)),
+        replay=fit(Replay(archive=parts.archive, hints=parts.hints, redrive=redrive)),
         providers=fit(providers_of(parts)),
         explain=fit(
             Explain(clock=parts.clock, board=parts.board, profiles=parts.profiles)

@@ -47,12 +47,21 @@ class Redrive:
                 why.
             StoreUnavailableError: The store did not answer; it may be redriven.
         """
+        email = self.without_hint(email_id, force=force, owner=owner)
+        with suppress(HintError):  # then the sweep offers it
+            self.hints.route(Hint.of(email))
+        return email
+
+    def without_hint(
+        self, email_id: str, *, force: bool = False, owner: str | None = None
+    ) -> Email:
+        """Redrive one email, and leave it to the caller to hint at it.
+
+        Arguments, result and errors are those of a call.
+        """
 
         def redrive(email: Email) -> Change:
             now = self.clock.now()
             return redriven(email, now=now, policy=self.policy, force=force)
 
-        email = change_email(self.store, email_id, redrive, owner=owner)
-        with suppress(HintError):  # then the sweep offers it
-            self.hints.route(Hint.of(email))
-        return email
+        return change_email(self.store, email_id, redrive, owner=owner)

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from ..domain.archive import Archive, DeadLetters
+from ..domain.email import Email
 from ..domain.errors import (
     ClockUnsureError,
     EmailNotFoundError,
     ForbiddenTransitionError,
+    HintError,
     InvalidValueError,
     StoreUnavailableError,
 )
+from ..domain.hint import Hint
+from ..domain.ports import Hints
 from .redrive import Redrive
 
-#: Most dead letters of one replay. Each is a write and a hint; whoever has more asks
-#: again, and sees in between how it goes.
+#: Most dead letters of one replay. Each is a write; whoever has more asks again, and
+#: sees in between how it goes.
 MOST = 1_000
+
+#: Emails that are hinted at together.
+BATCH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +57,7 @@ class Replay:
     """
 
     archive: Archive
+    hints: Hints
     redrive: Redrive
 
     def __call__(
@@ -81,18 +91,23 @@ class Replay:
         self, ids: list[str], *, owner: str | None, has_more: bool
     ) -> Replayed:
         replayed: list[str] = []
+        waiting: list[Email] = []
         refused: dict[str, str] = {}
         stopped = None
         for email_id in ids:
             try:
-                self.redrive(email_id, owner=owner)
+                email = self.redrive.without_hint(email_id, owner=owner)
             except (EmailNotFoundError, ForbiddenTransitionError) as ex:
                 refused[email_id] = str(ex)
             except (StoreUnavailableError, ClockUnsureError) as ex:
                 stopped = str(ex)
                 break
             else:
-                replayed.append(email_id)
+                waiting.append(email)
+            if len(waiting) == BATCH:
+                replayed += self._hint(waiting)
+                waiting.clear()
+        replayed += self._hint(waiting)
         return Replayed(
             found=len(ids),
             has_more=has_more,
@@ -100,3 +115,9 @@ class Replay:
             refused=refused,
             stopped=stopped,
         )
+
+    def _hint(self, emails: Sequence[Email]) -> list[str]:
+        if emails:
+            with suppress(HintError):  # then the sweep offers them
+                self.hints.route_all([(Hint.of(e), timedelta(0)) for e in emails])
+        return [email.email_id for email in emails]

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from typing import Any
 
 import dramatiq
 
@@ -17,10 +18,13 @@ from postroom.actors import worker
 from postroom.adapters.settings import Settings
 from postroom.adapters.wiring import Parts, build
 from postroom.domain.access import Access, Rate
+from postroom.domain.archive import Archive, DeadLetters, Found
 from postroom.domain.hint import SWEEP_ACTOR
 from postroom.services.authenticate import Authenticate
 from postroom.services.cancel import Cancel
 from postroom.services.erase import Erase
+from postroom.services.redrive import Redrive
+from postroom.services.replay import MOST, Replay
 from postroom.services.reschedule import Reschedule
 from postroom.services.throttle import Throttle
 
@@ -98,6 +102,31 @@ def erase(email_id: str) -> None:
         parts.failpoints.fit(service)(email_id)
 
 
+def replay(email_id: str) -> None:
+    """Redrive one dead letter as one of many: others have their own end to come to."""
+    with _parts() as parts:
+        redrive = Redrive(
+            store=parts.store,
+            hints=parts.hints,
+            clock=parts.clock,
+            policy=parts.settings.policy,
+        )
+        archive: Any = _ArchiveOfOne(parts.archive, email_id)
+        service = Replay(archive=archive, hints=parts.hints, redrive=redrive)
+        parts.failpoints.fit(service)(DeadLetters(), limit=MOST)
+
+
+class _ArchiveOfOne:
+    def __init__(self, archive: Archive, email_id: str) -> None:
+        self._archive = archive
+        self._email_id = email_id
+
+    def dead_letters(self, query: DeadLetters, **given: Any) -> Found:
+        found = self._archive.dead_letters(query, **given)
+        emails = tuple(e for e in found.emails if e.email_id == self._email_id)
+        return Found(emails=emails, has_more=False)
+
+
 @contextlib.contextmanager
 def _parts() -> Iterator[Parts]:
     with contextlib.closing(build(Settings.from_env(os.environ))) as parts:
@@ -113,4 +142,5 @@ ERRANDS: Mapping[str, Callable[..., None]] = {
     "knock": knock,
     "throttle": throttle,
     "erase": erase,
+    "replay": replay,
 }

@@ -212,6 +212,8 @@ def _in_web_and_command() -> Iterator[tuple[str, Way]]:
     retried = commanded("postroom", "retry", "{}", state="failed")
     for call in ("store.load", "store.apply", "hints.route"):
         yield f"redrive.{call}", Way(go=retried, rules=WRONG, lane="errand")
+    replayed = commanded("errand", "replay", "{}", state="failed")
+    yield "replay.hints.route_all", Way(go=replayed, rules=WRONG, lane="errand")
     marked = commanded("postroom", "mark-sent", "{}", state="unknown")
     held: dict[str, Any] = {"rules": TAKEN_AND_LOST, "deliveries": _MOST}
     for call in ("store.load", "store.apply"):

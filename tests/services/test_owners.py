@@ -73,7 +73,11 @@ def test_a_replay_lets_only_the_owner_s_go(store: MemoryStore) -> None:
     store.insert(an_email(State.FAILED, owner="ada"))
     store.insert(an_email(State.FAILED, owner="bob", email_id=OTHER))
     _, redrive = orders(store)["redrive"]
-    replay = Replay(archive=MemoryArchive(store), redrive=redrive)  # type: ignore[arg-type]
+    replay = Replay(
+        archive=MemoryArchive(store),
+        hints=MemoryHints(),
+        redrive=redrive,  # type: ignore[arg-type]
+    )
 
     replayed = replay(DeadLetters(owner="ada"), limit=10)
 

@@ -1,6 +1,8 @@
 """A replay redrives what is safe to redrive, and tells of the rest."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -8,6 +10,8 @@ from postroom.adapters.memory_archive import MemoryArchive
 from postroom.domain.archive import DeadLetters
 from postroom.domain.email import Delivery, Email, State
 from postroom.domain.errors import InvalidValueError
+from postroom.domain.hint import Hint
+from postroom.services import replay as replay_module
 from postroom.services.replay import Replay
 from tests.builders import TIMED_OUT, an_attempt, an_email, at
 from tests.simulation import Simulation
@@ -28,7 +32,9 @@ def dead(world: Simulation, no: int, **given: object) -> str:
 
 @pytest.fixture
 def replay(world: Simulation) -> Replay:
-    return Replay(archive=MemoryArchive(world.store), redrive=world.redrive)
+    return Replay(
+        archive=MemoryArchive(world.store), hints=world.hints, redrive=world.redrive
+    )
 
 
 def test_all_that_fit_are_sent_after_all(world: Simulation, replay: Replay) -> None:
@@ -51,6 +57,38 @@ def test_the_oldest_go_first(world: Simulation, replay: Replay) -> None:
 
     assert replayed.replayed == (ids[2], ids[1])
     assert replayed.has_more
+
+
+def test_hints_go_in_batches_and_the_last_one_too(
+    world: Simulation, replay: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay_module, "BATCH", 2)
+    asked: list[int] = []
+    together = world.hints.route_all
+
+    def route_all(hints: Sequence[tuple[Hint, timedelta]]) -> None:
+        asked.append(len(hints))
+        together(hints)
+
+    monkeypatch.setattr(world.hints, "route_all", route_all)
+    for no in range(5):
+        dead(world, no)
+
+    assert len(replay(DeadLetters(), limit=10).replayed) == 5
+    assert asked == [2, 2, 1]
+
+
+def test_without_redis_they_are_left_to_the_sweep(
+    world: Simulation, replay: Replay
+) -> None:
+    email_id = dead(world, 1)
+    world.hints.away = True
+
+    assert replay(DeadLetters(), limit=10).replayed == (email_id,)
+
+    world.hints.away = False
+    assert world.email(email_id).state is State.QUEUED
+    assert world.hints.hinted == []
 
 
 def test_a_dry_run_changes_nothing(world: Simulation, replay: Replay) -> None:

@@ -169,7 +169,8 @@ class World(Simulation):
         store, clock = self.between("store", self.store), self.offer.clock
         self.mark_sent = MarkSent(store=store, clock=clock)
         archive = self.between("store", MemoryArchive(self.store))
-        self.replay = Replay(archive=archive, redrive=self.redrive)
+        hints = self.redrive.hints
+        self.replay = Replay(archive=archive, hints=hints, redrive=self.redrive)
         self.retain = Retain(retention=store, clock=clock, policy=self.policy)
         self.erase = Erase(store=store, erasure=store, clock=clock, policy=self.policy)
 

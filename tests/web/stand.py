@@ -166,7 +166,7 @@ class Stand:
             cancel=Cancel(**shared),
             redrive=redrive,
             erase=Erase(**shared, erasure=erasure, policy=Policy()),
-            replay=Replay(archive=archive, redrive=redrive),
+            replay=Replay(archive=archive, hints=self.hints, redrive=redrive),
             providers=Providers(
                 panel=self.board,
                 archive=archive,
