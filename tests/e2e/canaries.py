@@ -69,7 +69,7 @@ class Listening:
 
     def __enter__(self) -> Self:
         self._stop = threading.Event()
-        self._client = redis.Redis.from_url(self.url, socket_timeout=0.5)
+        self._client = redis.Redis.from_url(self.url)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -91,9 +91,11 @@ class Listening:
             self._ready.set()
             while not self._stop.is_set():
                 try:
+                    # A Redis that is idle says nothing: to wait for it in vain with
+                    # a timeout would end the connection.
+                    if not monitor.connection.can_read(timeout=0.2):
+                        continue
                     said = monitor.next_command()
-                except redis.exceptions.TimeoutError:
-                    continue
                 except redis.exceptions.ConnectionError:
                     return
                 self.said.append(said["command"].encode("utf-8", "replace"))
