@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
@@ -13,7 +14,7 @@ from ..adapters import logs
 from ..adapters.metrics_page import MetricsPage
 from ..adapters.settings import Environment, Settings
 from ..adapters.wiring import Parts, build, tell
-from ..domain.errors import StartRefusedError
+from ..domain.errors import ClockUnsureError, StartRefusedError
 from ..services.accept import Accept
 from ..services.accept_together import AcceptTogether
 from ..services.audit import Audit
@@ -54,6 +55,9 @@ def create() -> Application:
         sys.stderr.write(f"postroom: {ex}\n")
         # On any other code gunicorn would try again for ever.
         raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
+    with suppress(ClockUnsureError):
+        # Its first look may take 2 s: no request should wait for that.
+        parts.clock.now()
     options = options_of(settings)
     folder = os.environ.get(COUNTERS)  # noqa: TID251 - as above
     return create_app(services_of(parts, counters=folder), options)
