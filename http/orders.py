@@ -144,7 +144,9 @@ def read_order(
     if len(raw) > _MOST_NAMES:
         many = f"must be at most {_MOST_NAMES} fields, got {len(raw)}"
         raise _wrong(FaultCode.TOO_MANY, many)
-    given = {name: value for name, value in raw.items() if value is not None}
+    # Null counts as absent where there is such a field, and hides no misspelt one.
+    known = model.model_fields
+    given = {k: v for k, v in raw.items() if v is not None or k not in known}
     draft = Draft(json=given)
     try:
         return model.model_validate(draft.json, context=context)

@@ -97,6 +97,8 @@ def test_an_order_has_no_parameters(two: Stand) -> None:
     answer = order(two, "alpha", "trip", json={"for": "1h"})
 
     assert faults(answer) == {("for", "unknown_field")}
+    nothing = order(two, "alpha", "drain", json={"for": None})
+    assert faults(nothing) == {("for", "unknown_field")}
     assert faults(two.get("/api/providers", params={"limit": 1})) == {
         ("limit", "unknown_field")
     }
