@@ -81,13 +81,14 @@ class BatchCollection:
         if not isinstance(raw, dict):
             return [_fault(FaultCode.WRONG_TYPE, "must be a JSON object")]
         faults: list[Fault] = []
-        given = {name: value for name, value in raw.items() if value is not None}
-        if given.pop("attachments", []) != []:
+        given = dict(raw)
+        if given.pop("attachments", None) not in (None, []):
             faults.append(
                 _fault(FaultCode.NOT_SUPPORTED_YET, _NO_FILES, field="attachments")
             )
         # Nobody waits for one of many as for a single email.
-        given.setdefault("priority", Priority.LOW.value)
+        if given.get("priority") is None:
+            given["priority"] = Priority.LOW.value
         try:
             new = read_email(
                 given,

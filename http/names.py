@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .faults import Fault, FaultCode
+from .schemas import AttachmentIn, EmailIn, names_of
 
 #: Fields of Resend's API that are refused until they exist, and why.
 _NOT_YET = {
@@ -17,6 +18,11 @@ _NOT_YET = {
 _NOT_YET_OF_AN_ATTACHMENT = {
     "path": "remote files are not supported yet; send the file as `content`",
 }
+
+_KNOWN = frozenset(names_of(EmailIn)).union(_NOT_YET)
+_KNOWN_OF_AN_ATTACHMENT = frozenset(names_of(AttachmentIn)).union(
+    _NOT_YET_OF_AN_ATTACHMENT
+)
 
 #: Older names, by the name that took their place.
 _OLDER = {"subject": "title", "text": "content"}
@@ -39,7 +45,7 @@ class Draft:
 
 def put_names_right(raw: dict[str, Any]) -> Draft:
     """Drop nulls, take older names for new ones, refuse fields that are to come."""
-    draft = Draft(json=_without_nulls(raw))
+    draft = Draft(json=without_nulls(raw, _KNOWN))
     for empty in ("text", "html", _OLDER["text"]):
         # What SDKs send for a body that is not there.
         if draft.json.get(empty) == "":
@@ -58,15 +64,19 @@ def put_names_right(raw: dict[str, Any]) -> Draft:
 def _put_attachment_right(draft: Draft, item: object, index: int) -> object:
     if not isinstance(item, dict):
         return item
-    item = _without_nulls(item)
+    item = without_nulls(item, _KNOWN_OF_AN_ATTACHMENT)
     prefix = f"attachments[{index}]."
     _refuse_coming(draft, item, _NOT_YET_OF_AN_ATTACHMENT, prefix=prefix)
     _take_older_names(draft, item, _OLDER_OF_AN_ATTACHMENT, prefix=prefix)
     return item
 
 
-def _without_nulls(json: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in json.items() if value is not None}
+def without_nulls(json: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """Drop null, which counts as absent, of the fields that there are.
+
+    Of any other it stays, to be refused: null hides no misspelt name.
+    """
+    return {k: v for k, v in json.items() if v is not None or k not in known}
 
 
 def _refuse_coming(

@@ -29,16 +29,14 @@ from .errors import validation_error
 from .faults import Fault, FaultCode
 from .fields import Context
 from .names import Draft, put_names_right
-from .schemas import EmailIn, field_name
+from .schemas import EmailIn, field_name, names_of
 from .time_checks import delay
 
 #: Most names in one JSON object of a request; a sane one has a fifth of that. Each
 #: unknown name costs a fault, and 15 MB hold a million names.
 _MOST_NAMES = 100
 
-_FIELDS = tuple(
-    info.alias or name for name, info in EmailIn.model_fields.items() if name
-)
+_FIELDS = names_of(EmailIn)
 
 _TYPE_NAMES: Mapping[str, str] = {
     "string_type": "must be a string",

@@ -22,8 +22,9 @@ from .body import read_json, read_optional_json
 from .errors import ApiError, validation_error
 from .faults import Fault, FaultCode
 from .fields import Context, ScheduledAt
-from .names import Draft
+from .names import Draft, without_nulls
 from .new_email import translated
+from .schemas import names_of
 
 #: Most dead letters of one replay: its client waits for it.
 MOST_REPLAYED = 100
@@ -144,10 +145,7 @@ def read_order(
     if len(raw) > _MOST_NAMES:
         many = f"must be at most {_MOST_NAMES} fields, got {len(raw)}"
         raise _wrong(FaultCode.TOO_MANY, many)
-    # Null counts as absent where there is such a field, and hides no misspelt one.
-    known = model.model_fields
-    given = {k: v for k, v in raw.items() if v is not None or k not in known}
-    draft = Draft(json=given)
+    draft = Draft(json=without_nulls(raw, names_of(model)))
     try:
         return model.model_validate(draft.json, context=context)
     except ValidationError as ex:

@@ -163,3 +163,8 @@ def field_name(location: tuple[int | str, ...], *, renamed: Mapping[str, str]) -
             name = part if len(part) <= _LONGEST_NAME else f"{part[:_LONGEST_NAME]}..."
             path += f".{name}" if path else name
     return renamed.get(path, path)
+
+
+def names_of(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the names of a model's fields as clients write them."""
+    return tuple(info.alias or name for name, info in model.model_fields.items())

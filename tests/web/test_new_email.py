@@ -286,6 +286,12 @@ BAD = {
     "an unknown field": ({"sujbect": "Hi"}, "sujbect", "unknown_field"),
     "our own name for from": ({"sender": "a@b.example"}, "sender", "unknown_field"),
     "two subjects": ({"title": "Ho"}, "title", "conflict"),
+    "a null that is misspelt": ({"subjct": None}, "subjct", "unknown_field"),
+    "a null that is misspelt in a file": (
+        {"attachments": [file(contnt=None)]},
+        "attachments[0].contnt",
+        "unknown_field",
+    ),
     "two texts": ({"content": "Ho"}, "content", "conflict"),
     "a bad older subject": (
         {"subject": ..., "title": "a\nb"},
