@@ -17,10 +17,10 @@ from benchmarks.client import Order, percentile
 from benchmarks.size import Size
 from benchmarks.stack import EMAIL, Stack, Store, per_email_ms
 from benchmarks.table import Cell, Table
+from postroom.actors import worker
 from postroom.adapters.mongo_store import connect, database_of, durable
 from postroom.adapters.wiring import Parts
 from postroom.domain.lifecycle import claim
-from postroom.services.offer import Offer
 
 NOTES = """
 The collection holds so many emails that were sent, as the service stores them and with
@@ -173,15 +173,7 @@ class Desk:
         keys = self._make_due(due)
         parts = self._parts
         parts.hints.remember()
-        offer = Offer(
-            store=parts.store,
-            hints=parts.hints,
-            clock=parts.clock,
-            board=parts.board,
-            profiles=parts.profiles,
-            policy=parts.settings.policy,
-            horizon=2 * parts.settings.sweep_every,
-        )
+        offer = worker._offer(parts)  # noqa: SLF001 - the router's own
         began = time.perf_counter()
         swept = offer()
         took = time.perf_counter() - began

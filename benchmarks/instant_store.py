@@ -18,14 +18,11 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import bson
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from benchmarks.connection import Connection
 from benchmarks.instant_documents import Collection, Document
 
 HOST = "127.0.0.1"
@@ -178,31 +175,26 @@ def _projected(
     return [{k: v for k, v in d.items() if k not in named} for d in documents]
 
 
-class Connection(asyncio.Protocol):
-    """One driver's connection: requests come one after the other."""
+class Driver(Connection):
+    """One driver's connection."""
 
     def __init__(self, store: Store) -> None:
+        super().__init__()
         self._store = store
-        self._read = bytearray()
-        self._transport: asyncio.Transport | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    def length_of(self, read: bytearray) -> int | None:
+        """Return how long the first message is, if it is there."""
+        if len(read) < _HEAD.size:
+            return None
+        length: int = _HEAD.unpack_from(read)[0]
+        return length if length <= len(read) else None
 
-    def data_received(self, data: bytes) -> None:
-        """Answer every whole request."""
-        self._read += data
-        while len(self._read) >= _HEAD.size:
-            length, request_id, _, operation = _HEAD.unpack_from(self._read)
-            if len(self._read) < length:
-                return
-            request = bytes(self._read[_HEAD.size : length])
-            del self._read[:length]
-            answer = self._answer(request_id, operation, request)
-            if answer is not None and self._transport is not None:
-                self._transport.write(answer)
+    def answer(self, request: bytes) -> None:
+        """Answer a message, unless it wants none."""
+        _, request_id, _, operation = _HEAD.unpack_from(request)
+        reply = self._answer(request_id, operation, request[_HEAD.size :])
+        if reply is not None:
+            self.write(reply)
 
     def _answer(self, request_id: int, operation: int, request: bytes) -> bytes | None:
         if operation == OP_QUERY:
@@ -252,7 +244,7 @@ async def serve(port: int) -> None:
     """Serve on a port of the loopback interface until the process ends."""
     store = Store(port)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(store), HOST, port)
+    server = await loop.create_server(lambda: Driver(store), HOST, port)
     # Documents refer to nothing that refers back: collecting would only take time.
     gc.disable()
     await server.serve_forever()

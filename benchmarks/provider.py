@@ -20,6 +20,8 @@ import time
 import urllib.request
 from typing import Any
 
+from benchmarks.connection import Connection
+
 HOST = "127.0.0.1"
 
 _LENGTH = re.compile(rb"^content-length:\s*(\d+)", re.IGNORECASE | re.MULTILINE)
@@ -49,40 +51,32 @@ class Desk:
         return {}
 
 
-class Connection(asyncio.Protocol):
+class Caller(Connection):
     """One connection of the product, or of the bench."""
 
     def __init__(self, desk: Desk) -> None:
+        super().__init__()
         self._desk = desk
-        self._read = bytearray()
-        self._transport: asyncio.Transport | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    def length_of(self, read: bytearray) -> int | None:
+        """Return how long the first request is, if it is there."""
+        end = read.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        found = _LENGTH.search(bytes(read[:end]))
+        length = end + 4 + (int(found[1]) if found else 0)
+        return length if length <= len(read) else None
 
-    def data_received(self, data: bytes) -> None:
-        """Answer every whole request."""
-        self._read += data
-        while True:
-            end = self._read.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            head = bytes(self._read[:end])
-            found = _LENGTH.search(head)
-            whole = end + 4 + (int(found[1]) if found else 0)
-            if len(self._read) < whole:
-                return
-            body = bytes(self._read[end + 4 : whole])
-            del self._read[:whole]
-            self._answer(head.split(b"\r\n", 1)[0], body)
+    def answer(self, request: bytes) -> None:
+        """Take an email, or do what the bench asks for."""
+        head, _, body = request.partition(b"\r\n\r\n")
+        self._answer(head.split(b"\r\n", 1)[0], body)
 
     def _answer(self, line: bytes, body: bytes) -> None:
         if b" /_" in line:
             said = json.dumps(self._desk.control(line, body)).encode()
-            self._write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(said))
-            self._write(said)
+            self.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(said))
+            self.write(said)
             return
         found = _EMAIL_ID.search(body)
         email_id = found[1].decode() if found else ""
@@ -90,13 +84,9 @@ class Connection(asyncio.Protocol):
         answer = _ACCEPTED % len(self._desk.taken)
         if self._desk.delay_s:
             loop = asyncio.get_running_loop()
-            loop.call_later(self._desk.delay_s, self._write, answer)
+            loop.call_later(self._desk.delay_s, self.write, answer)
         else:
-            self._write(answer)
-
-    def _write(self, answer: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(answer)
+            self.write(answer)
 
 
 class Remote:
@@ -137,9 +127,7 @@ async def serve(port: int) -> None:
     """Serve on a port of the loopback interface until the process ends."""
     desk = Desk()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: Connection(desk), HOST, port, backlog=1024
-    )
+    server = await loop.create_server(lambda: Caller(desk), HOST, port, backlog=1024)
     await server.serve_forever()
 
 

@@ -367,9 +367,8 @@ def _provider(folder: Path, port: int, remote: Remote) -> embedded.ServerSpec:
 
 def _module(name: str, port: int) -> tuple[str, ...]:
     """Return a command that works in any folder."""
-    path = ROOT / "benchmarks" / f"{name}.py"
-    # Without -P the folder of the file would be where imports are looked for.
-    return (sys.executable, "-P", str(path), str(port))
+    python = ("env", f"PYTHONPATH={ROOT}", sys.executable)
+    return (*python, "-m", f"benchmarks.{name}", str(port))
 
 
 def _tail(log: Path) -> str:

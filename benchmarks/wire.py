@@ -12,6 +12,7 @@ import re
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class Said:
     commands: int = 1
 
 
-class Reading:
+class Reading(ABC):
     """Reads along on one connection; the two servers' protocols differ."""
 
     def __init__(self, owner: str, connection: str, heard: list[Said]) -> None:
@@ -82,13 +83,13 @@ class Reading:
         self._heard = heard
         self._waiting: deque[Said] = deque()
 
+    @abstractmethod
     def request(self, data: bytes) -> None:
         """Read what the client has sent."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reply(self, data: bytes) -> None:
         """Read what the server has answered."""
-        raise NotImplementedError
 
     def _asked(self, server: Server, name: str, label: str) -> None:
         self._waiting.append(
