@@ -8,124 +8,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import dramatiq
-import pytest
 import redis
-import structlog
-from dramatiq import Worker
-from dramatiq.brokers.redis import MAINTENANCE_SCALE, RedisBroker
-from dramatiq.middleware import Retries
+from dramatiq.brokers.redis import MAINTENANCE_SCALE
 
-from postroom.actors import bell as bell_module
-from postroom.actors.swift_stop import SwiftStop
-from postroom.actors.waiting import WaitingBroker, WaitingConsumer
-from postroom.adapters.bell import ring
-from tests.adapters.breakers.parts import impatient_client
-from tests.chaos.proxy import Mode, Order, Proxies
-from tests.servers import a_redis
-
-PATIENCE_S = 30.0
-
-#: How often a consumer looks though nobody rings, in ms.
-NEVER_MS = 30_000
-
-#: The bound that only who waits for the bell keeps, in seconds.
-AT_ONCE_S = 10.0
-
-QUEUE = "some"
-
-
-class Taken:
-    """The numbers that an actor was given, and a wait for them."""
-
-    def __init__(self) -> None:
-        self.numbers: list[int] = []
-        self._changed = threading.Condition()
-
-    def add(self, number: int) -> None:
-        with self._changed:
-            self.numbers.append(number)
-            self._changed.notify_all()
-
-    def wait_for(self, count: int, timeout_s: float = AT_ONCE_S) -> None:
-        with self._changed:
-            is_there = self._changed.wait_for(
-                lambda: len(self.numbers) >= count, timeout_s
-            )
-        assert is_there, f"{len(self.numbers)} of {count} within {timeout_s} s"
-
-
-@pytest.fixture
-def taken() -> Taken:
-    return Taken()
-
-
-def a_broker(client: redis.Redis, bell: redis.Redis | None = None) -> WaitingBroker:
-    broker = WaitingBroker(
-        client=client, bell_client=bell, middleware=[Retries(), SwiftStop()]
-    )
-    return ring(broker)
-
-
-def take(broker: dramatiq.Broker, taken: Taken) -> dramatiq.Actor[[int], None]:
-    @dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name="take", max_retries=0)
-    def actor(number: int) -> None:
-        taken.add(number)
-
-    return actor
-
-
-Start = Callable[..., Worker]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    workers: list[Worker] = []
-
-    def begin(
-        broker: dramatiq.Broker, *, threads: int = 2, timeout_ms: int = NEVER_MS
-    ) -> Worker:
-        worker = Worker(broker, worker_threads=threads, worker_timeout=timeout_ms)
-        worker.start()
-        workers.append(worker)
-        return worker
-
-    yield begin
-    for worker in workers:
-        worker.stop(10_000)
-    wait_until(lambda: not bell_threads())
-
-
-def bell_threads() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name == "bell"]
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < give_up, "waited in vain"
-        time.sleep(0.02)
-
-
-def listeners(client: redis.Redis, queue: str = QUEUE) -> int:
-    channel = f"dramatiq:__bell__.{queue}"
-    return int(dict(client.pubsub_numsub(channel))[channel.encode()])
-
-
-def consumer_of(worker: Worker, queue: str = QUEUE) -> WaitingConsumer:
-    consumer = worker.consumers[queue].consumer
-    assert isinstance(consumer, WaitingConsumer)
-    return consumer
-
-
-def wait_until_idle(client: redis.Redis, worker: Worker, count: int = 1) -> None:
-    """Wait until so many listen, and this worker has looked and found nothing."""
-    wait_until(lambda: listeners(client) == count)
-    time.sleep(0.1)  # each subscription rings once
-    wait_until(lambda: not consumer_of(worker).may_have_more)
+from postroom.actors.waiting import WaitingConsumer
+from tests.actors.belled import (
+    AT_ONCE_S,
+    NEVER_MS,
+    PATIENCE_S,
+    QUEUE,
+    Start,
+    Taken,
+    a_broker,
+    bell_threads,
+    listeners,
+    take,
+    wait_until,
+    wait_until_idle,
+)
 
 
 class TestABell:
@@ -317,124 +219,6 @@ class TestABell:
         finder.do_qsize(QUEUE)
 
         taken.wait_for(3)
-
-
-class TestWithoutABell:
-    def test_who_does_not_ring_is_found_by_the_poll(
-        self, redis_client: redis.Redis, start: Start, taken: Taken
-    ) -> None:
-        broker = a_broker(redis_client)
-        take(broker, taken)
-        wait_until_idle(redis_client, start(broker, timeout_ms=500))
-        older = RedisBroker(client=redis_client, middleware=[Retries()])  # type: ignore[no-untyped-call]
-
-        take(older, taken).send(1)
-
-        taken.wait_for(1, PATIENCE_S)
-
-    def test_who_may_not_listen_polls(
-        self, tmp_path: Path, start: Start, taken: Taken
-    ) -> None:
-        with a_redis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
-            client.acl_setuser(  # type: ignore[no-untyped-call]
-                "deaf", enabled=True, nopass=True, keys="*", commands=["+@all"]
-            )
-            url = server.url.replace("redis://", "redis://deaf:@")
-            with (
-                redis.Redis.from_url(url) as deaf,
-                structlog.testing.capture_logs() as told,
-            ):
-                broker = a_broker(client, deaf)
-                actor = take(broker, taken)
-                worker = start(broker, timeout_ms=500)
-                for number in range(3):
-                    actor.send(number)
-                    taken.wait_for(number + 1, PATIENCE_S)
-                wait_until(lambda: bool(told))
-                worker.stop()
-        assert {line["event"] for line in told} == {"bell.out_of_order"}
-
-    def test_a_cut_connection_costs_no_message_and_is_mended(
-        self, redis_client: redis.Redis, redis_url: str, start: Start, taken: Taken
-    ) -> None:
-        with (
-            impatient_client(redis_url) as bell,
-            structlog.testing.capture_logs() as told,
-        ):
-            broker = a_broker(redis_client, bell)
-            actor = take(broker, taken)
-            worker = start(broker)
-            wait_until_idle(redis_client, worker)
-
-            for number in range(3):
-                redis_client.client_kill_filter(_type="pubsub")
-                actor.send(number)
-                taken.wait_for(number + 1)
-            worker.stop()
-        assert [line["event"] for line in told].count("bell.mended") >= 1
-
-    def test_an_emptied_redis_goes_on_ringing(
-        self, redis_client: redis.Redis, start: Start, taken: Taken
-    ) -> None:
-        broker = a_broker(redis_client)
-        actor = take(broker, taken)
-        wait_until_idle(redis_client, start(broker))
-
-        for number in range(3):
-            redis_client.flushall()
-            actor.send(number)
-            taken.wait_for(number + 1)
-
-    def test_a_restarted_redis_rings_again(
-        self, tmp_path: Path, start: Start, taken: Taken
-    ) -> None:
-        with a_redis(tmp_path) as server, impatient_client(server.url) as client:
-            broker = a_broker(client)
-            actor = take(broker, taken)
-            worker = start(broker)
-            wait_until_idle(client, worker)
-
-            server.kill9()
-            server.start()
-            actor.send(1)
-            taken.wait_for(1, PATIENCE_S)
-
-            wait_until_idle(client, worker)
-            actor.send(2)
-            taken.wait_for(2)
-            worker.stop()
-
-    def test_a_connection_that_falls_silent_is_polled_for_and_given_up(
-        self,
-        redis_client: redis.Redis,
-        redis_url: str,
-        start: Start,
-        taken: Taken,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        for name in ("TURN_S", "PING_AFTER_S", "PONG_WITHIN_S"):
-            monkeypatch.setattr(bell_module, name, 0.2)
-        target = int(redis_client.connection_pool.connection_kwargs["port"])
-        proxies = Proxies().start({"bell": target})
-        try:
-            url = redis_url.replace(str(target), str(proxies.ports["bell"]))
-            with impatient_client(url) as bell:
-                broker = a_broker(redis_client, bell)
-                actor = take(broker, taken)
-                worker = start(broker, timeout_ms=500)
-                wait_until_idle(redis_client, worker)
-                proxies.set("bell", Order(mode=Mode.BLACKHOLE))
-                with structlog.testing.capture_logs() as told:
-                    actor.send(1)
-                    taken.wait_for(1, PATIENCE_S)
-                    wait_until(lambda: bool(told))
-
-                    proxies.set("bell")
-                    wait_until(lambda: told[-1]["event"] == "bell.mended")
-                worker.stop()
-        finally:
-            proxies.stop()
-        assert [line["event"] for line in told] == ["bell.out_of_order", "bell.mended"]
 
 
 class TestWaiting:
