@@ -82,7 +82,7 @@ def configure(
 
 
 def _note_less() -> None:
-    """Let records be made without what no line shows: that is half of their cost.
+    """Let records be made without what no line shows: it is looked for each time.
 
     These are logging's own switches, which its documentation names for this.
     """

@@ -57,7 +57,7 @@ class EmailStore(Protocol):
 
         Raises:
             NotStoredError: It is known not to be stored.
-            StorageUnsureError: Nobody could find out within the budget of 4 s.
+            StorageUnsureError: Nobody could find out within its budget.
         """
         ...
 

@@ -35,7 +35,7 @@ class Intake(Protocol):
             NoTransactionsError: The store cannot do so; nothing is stored.
             KeyInUseError: Another request has the key in hand; nothing is stored.
             NotStoredError: Nothing is stored, that is known.
-            StorageUnsureError: Nobody could find out within the budget: 4 s, and
-                3 s with a key, which has been looked for before.
+            StorageUnsureError: Nobody could find out within its budget, of which a
+                key, which was looked for before, has used up a part.
         """
         ...
