@@ -15,6 +15,7 @@ from functools import lru_cache
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from .quick_lines import QuickLines
 from .redaction import Redactor
 from .secret import Secret
 from .settings_table import Environment
@@ -53,7 +54,11 @@ def configure(
         level: The least that is logged, for our own events and the libraries'.
     """
     handler = _StandardError()
-    handler.setFormatter(_formatter(env, Redactor(secrets)))
+    redactor = Redactor(secrets)
+    formatter = _formatter(env, redactor)
+    if env is Environment.PRODUCTION:
+        formatter = QuickLines(formatter, redactor)
+    handler.setFormatter(formatter)
     root = logging.getLogger()
     for old in root.handlers[:]:
         # The plain ones that `logging.basicConfig` of the dramatiq and periodiq

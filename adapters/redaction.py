@@ -7,6 +7,7 @@ no process knows them all.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -45,12 +46,21 @@ class Redactor:
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         values = {secret.reveal() for secret in secrets}
         # The longest first: a URI as a whole before the password inside of it.
-        hidden = sorted(
-            (re.escape(value) for value in values if len(value) >= SHORTEST_SECRET),
-            key=len,
-            reverse=True,
-        )
+        found = {value for value in values if len(value) >= SHORTEST_SECRET}
+        hidden = sorted(map(re.escape, found), key=len, reverse=True)
         self._secrets = re.compile("|".join(hidden)) if hidden else None
+        # As they are, and as they look within JSON.
+        self._looks = (*found, *{json.dumps(value)[1:-1] for value in found} - found)
+
+    def is_harmless(self, line: str) -> bool:
+        """Return whether a line of JSON certainly has nothing to be hidden, or cut."""
+        return (
+            len(line) <= LONGEST_TEXT
+            and "@" not in line
+            and "%40" not in line
+            and "pr_" not in line
+            and not any(look in line for look in self._looks)
+        )
 
     def text(self, text: str) -> str:
         """Return the text without addresses and secrets, cut to `LONGEST_TEXT`."""
