@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import redis
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.common import dq_name
 from redis.client import Pipeline
 from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 
 from .bell import ring
 from .turns import take_turns
+
+#: A message, and after how many ms.
+Waiting = tuple[Message[None], int | None]
 
 
 class _Pipeable:
@@ -25,11 +31,18 @@ class _Pipeable:
 
     def __call__(self, *, keys: Sequence[str], args: Sequence[Any]) -> Any:
         pipeline: Pipeline | None = getattr(self._thread, "pipeline", None)
-        return self._script(keys=keys, args=args, client=pipeline)
+        if pipeline is None:
+            return self._script(keys=keys, args=args)
+        # Not by the script itself, which would ask Redis first whether it is known.
+        return pipeline.evalsha(self._script.sha, len(keys), *keys, *args)
 
     def into(self, pipeline: Pipeline | None) -> None:
         """Run nothing any more but into a pipeline, or at once again."""
         self._thread.pipeline = pipeline
+
+    def load(self, client: redis.Redis) -> None:
+        """Make it known to a server that has not seen it, or was emptied."""
+        self._script.sha = client.script_load(self._script.script)
 
 
 class EnqueueBroker(RedisBroker):
@@ -41,17 +54,44 @@ class EnqueueBroker(RedisBroker):
         self._dispatching = _Pipeable(self.scripts["dispatch"])
         self.scripts["dispatch"] = self._dispatching
 
-    def enqueue_all(self, messages: Sequence[tuple[Message[None], int | None]]) -> None:
-        """Enqueue messages, each with its delay in ms, in one pipeline.
+    def enqueue(
+        self, message: Message[Any], *, delay: int | None = None
+    ) -> Message[Any]:
+        """Enqueue a message that was never enqueued before, as Dramatiq does.
 
-        That is two trips for all of them: the client asks first whether Redis still
-        knows the script.
+        So its own id will do in Redis, and there is nobody to be told of it.
+
+        Args:
+            message: A new one.
+            delay: In ms.
+
+        Raises:
+            redis.RedisError: Redis did not take it.
+        """
+        queue = message.queue_name
+        options: dict[str, Any] = {"redis_message_id": message.message_id}
+        if delay is not None:
+            queue = dq_name(queue)
+            options["eta"] = int(time.time() * 1000) + delay
+        message = message.copy(queue_name=queue, options=options)
+        self.do_enqueue(queue, message.message_id, message.encode())
+        return message
+
+    def enqueue_all(self, messages: Sequence[Waiting]) -> None:
+        """Enqueue messages, each with its delay in ms, in one pipeline.
 
         Raises:
             redis.RedisError: Redis did not take them all.
         """
-        if not messages:
-            return
+        answers = self._pipelined(messages)
+        if any(isinstance(answer, NoScriptError) for answer in answers):
+            self._dispatching.load(self.client)
+            answers = self._pipelined(messages)
+        for answer in answers:
+            if isinstance(answer, redis.RedisError):
+                raise answer
+
+    def _pipelined(self, messages: Sequence[Waiting]) -> list[Any]:
         with self.client.pipeline(transaction=False) as pipeline:
             self._dispatching.into(pipeline)
             try:
@@ -59,4 +99,4 @@ class EnqueueBroker(RedisBroker):
                     self.enqueue(message, delay=delay)
             finally:
                 self._dispatching.into(None)
-            pipeline.execute()
+            return pipeline.execute(raise_on_error=False)

@@ -21,7 +21,8 @@ from ..domain.hint import (
     router_queue,
     send_queue,
 )
-from .dramatiq_pipeline import EnqueueBroker
+from .dramatiq_pipeline import EnqueueBroker, Waiting
+from .gathering import Gathering
 
 T = TypeVar("T")
 
@@ -47,6 +48,7 @@ class RedisHints:
     def __init__(self, client: redis.Redis, *, away_s: float = AWAY_S) -> None:
         self._client = client
         self._broker = EnqueueBroker(client)
+        self._single = Gathering(self._put)
         self._away_s = away_s
         self._away_until = 0.0
         self._failures = 0
@@ -106,16 +108,22 @@ class RedisHints:
         waiting = [(message, _wait_ms(delay)) for message, delay in messages]
         try:
             if len(waiting) == 1:
-                message, wait_ms = waiting[0]
-                self._ask(lambda: self._broker.enqueue(message, delay=wait_ms))
+                self._single.do(waiting[0])
             else:
-                self._ask(lambda: self._broker.enqueue_all(waiting))
+                self._put(waiting)
         except HintError:
             # Many at once are more than a hint or two, which the grace makes up for.
             self._was_away = self._was_away or len(messages) > 1
             queues = sorted({message.queue_name for message, _ in messages})
             log.info("hint.failed", queue=" ".join(queues), count=len(messages))
             raise
+
+    def _put(self, waiting: Sequence[Waiting]) -> None:
+        if len(waiting) == 1:
+            message, wait_ms = waiting[0]
+            self._ask(lambda: self._broker.enqueue(message, delay=wait_ms))
+        else:
+            self._ask(lambda: self._broker.enqueue_all(waiting))
 
     def _ask(self, what: Callable[[], T]) -> T:
         if time.monotonic() < self._away_until:
@@ -153,5 +161,7 @@ def _message(queue: str, actor: str, what: object) -> Message[None]:
 
 
 def _wait_ms(delay: timedelta) -> int | None:
+    if not delay:
+        return None
     wait_ms = round(delay / timedelta(milliseconds=1))
     return wait_ms if wait_ms > 0 else None

@@ -42,14 +42,8 @@ from ..domain.errors import (
 from ..domain.idempotency import KEEP_KEY, Receipt, Taken, Unfit
 from .failpoints import Around, nothing_around
 from .mongo_codec import to_document
-from .mongo_store import (
-    INSERT_BUDGET_S,
-    KEYS,
-    Document,
-    durable,
-    is_refusal,
-    split_payload,
-)
+from .mongo_inserts import INSERT_BUDGET_S, is_refusal, split_payload
+from .mongo_store import KEYS, Document, durable
 
 #: How long a key may be looked for, in seconds. It comes off the budget of what is
 #: inserted under it, so that the client of both has its answer as soon as any other.

@@ -12,51 +12,29 @@ import pymongo
 import structlog
 from bson import ObjectId
 from bson.codec_options import CodecOptions
-from bson.errors import InvalidDocument, InvalidId
+from bson.errors import InvalidId
 from pymongo import MongoClient, ReadPreference, UpdateOne, WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
-    DuplicateKeyError,
-    ExecutionTimeout,
-    OperationFailure,
     PyMongoError,
-    ServerSelectionTimeoutError,
-    WriteConcernError,
 )
 from pymongo.read_concern import ReadConcern
 
 from ..domain.change import Change
 from ..domain.email import CLAIMABLE, Email
 from ..domain.errors import (
-    NotStoredError,
-    StorageUnsureError,
     StoreUnavailableError,
 )
-from .mongo_codec import (
-    CONTENT_FIELDS,
-    LARGE_FIELDS,
-    from_document,
-    to_document,
-    to_filter,
-    to_update,
-)
+from .mongo_codec import CONTENT_FIELDS, from_document, to_filter, to_update
+from .mongo_inserts import PAUSE_S, MongoInserts
 
 Document = dict[str, Any]
 
 log = structlog.get_logger(__name__)
 
-#: Budget of a whole insert with its repeats and its reading back, in seconds. With the
-#: look-up of a key before it (0.8 s), the count of its rate (0.2 s) and the hint after
-#: it (0.3 s) a client is to have its answer within 5 s.
-INSERT_BUDGET_S = 3.6
-
 #: Bound on any other single operation, in seconds.
 OPERATION_S = 5.0
-
-#: Bodies and attachments above this stand in a document of their own, in bytes, so
-#: that the writes which move an email along stay small.
-LARGEST_INLINE = 64 * 1024
 
 #: Bound on the one write that touches all that is open, in seconds.
 HASTEN_S = 30.0
@@ -97,9 +75,6 @@ _PARTIAL: Mapping[str, Mapping[str, Any]] = {
     "owned_attempts": ATTEMPTED,
     "owned_dead": {"dead_at": {"$exists": True}},
 }
-
-#: Pause between two tries while the store is away, in seconds.
-PAUSE_S = 0.2
 
 #: A projection that leaves out what an email says.
 NO_CONTENT = dict.fromkeys((*CONTENT_FIELDS, "payload"), 0)
@@ -152,6 +127,7 @@ class MongoStore:
         self._database = durable(database)
         self._emails: Collection[Document] = self._database["emails"]
         self._payloads: Collection[Document] = self._database["payloads"]
+        self._inserts = MongoInserts(self._emails, self._payloads)
 
     def ensure_indexes(self) -> None:
         """Create what sweep, release, operators, retention and audit read by.
@@ -173,44 +149,7 @@ class MongoStore:
 
     def insert(self, email: Email) -> None:
         """Store a new email; see ``EmailStore.insert``."""
-        document = to_document(email)
-        payload = split_payload(document)
-        end = time.monotonic() + INSERT_BUDGET_S
-        may_be_there = False
-        last: Exception | None = None
-        with pymongo.timeout(INSERT_BUDGET_S):
-            while time.monotonic() < end:
-                try:
-                    self._insert_once(document, payload)
-                except ServerSelectionTimeoutError as ex:
-                    last = ex  # nothing was sent
-                except InvalidDocument as ex:
-                    raise NotStoredError("too large for the store") from ex
-                except PyMongoError as ex:
-                    if is_refusal(ex) and not may_be_there:
-                        raise NotStoredError("refused by the store") from ex
-                    last, may_be_there = ex, True
-                else:
-                    return
-                time.sleep(min(PAUSE_S, max(0.0, end - time.monotonic())))
-        if may_be_there:
-            raise StorageUnsureError(
-                "the store did not say in time whether it has the email",
-                email_id=email.email_id,
-            ) from last
-        raise NotStoredError("the store cannot be reached") from last
-
-    def _insert_once(self, document: Document, payload: Document | None) -> None:
-        """Insert under our own id; one that is there already is our own earlier try."""
-        for collection, part in ((self._payloads, payload), (self._emails, document)):
-            if part is None:
-                continue
-            try:
-                collection.insert_one(part)
-            except DuplicateKeyError:
-                # It may not be on a majority yet: only reading it there tells.
-                if collection.find_one({"_id": part["_id"]}, {"_id": 1}) is None:
-                    raise
+        self._inserts.insert(email)
 
     def load(self, email_id: str) -> Email | None:
         """Return the email with its content; see ``EmailStore.load``."""
@@ -367,26 +306,3 @@ def _options(collection: str, index: str) -> dict[str, Any]:
         return {"unique": True}
     # An email lacks the field of an index that is not for it; an owner it has always.
     return {"sparse": collection == "emails" and not index.startswith("owned")}
-
-
-def is_refusal(ex: PyMongoError) -> bool:
-    """Whether the store said that it did not write, and not merely failed to say.
-
-    What stops a write in its middle, or on its way to the majority, says nothing, and
-    a duplicate is our own earlier try.
-    """
-    return isinstance(ex, OperationFailure) and not (
-        isinstance(ex, WriteConcernError | ExecutionTimeout | DuplicateKeyError)
-        or ex.has_error_label("RetryableWriteError")
-    )
-
-
-def split_payload(document: Document) -> Document | None:
-    """Move large parts out of a document, and return them as one of their own."""
-    size = sum(len(document.get(name) or "") for name in ("text", "html"))
-    size += sum(len(a["content"]) for a in document["attachments"])
-    if size <= LARGEST_INLINE:
-        return None
-    payload = {name: document.pop(name) for name in LARGE_FIELDS if name in document}
-    document["payload"] = True
-    return {"_id": document["_id"], "at": document["created_at"], **payload}

@@ -14,8 +14,9 @@ from pymongo.database import Database
 from postroom.actors.pulse import Pulse
 from postroom.actors.retention import retaining
 from postroom.adapters.clock import FakeClock
+from postroom.adapters.mongo_inserts import LARGEST_INLINE
 from postroom.adapters.mongo_retention import MongoRetention
-from postroom.adapters.mongo_store import LARGEST_INLINE, MongoStore
+from postroom.adapters.mongo_store import MongoStore
 from postroom.domain.email import State
 from postroom.domain.policy import Policy
 from postroom.services.retain import Retain, Retained

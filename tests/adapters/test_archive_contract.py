@@ -18,10 +18,10 @@ from postroom.adapters.memory_archive import MemoryArchive
 from postroom.adapters.memory_store import MemoryStore
 from postroom.adapters.mongo_archive import SERVED_BY, MongoArchive, to_query
 from postroom.adapters.mongo_codec import to_document
+from postroom.adapters.mongo_inserts import LARGEST_INLINE
 from postroom.adapters.mongo_store import (
     ATTEMPTED,
     INDEXES,
-    LARGEST_INLINE,
     MongoStore,
 )
 from postroom.domain.archive import (

@@ -14,7 +14,8 @@ from postroom.adapters.memory_erasure import MemoryErasure
 from postroom.adapters.mongo_archive import MongoArchive
 from postroom.adapters.mongo_codec import to_document
 from postroom.adapters.mongo_erasure import MongoErasure
-from postroom.adapters.mongo_store import LARGEST_INLINE, MongoStore
+from postroom.adapters.mongo_inserts import LARGEST_INLINE
+from postroom.adapters.mongo_store import MongoStore
 from postroom.adapters.sandbox_inbox import MongoInbox
 from postroom.domain import interventions
 from postroom.domain.archive import Archive, Page, Query

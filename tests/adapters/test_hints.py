@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from postroom.domain.errors import HintError
 from postroom.domain.hint import Hint, router_queue
 from postroom.domain.ports import Hints
 from tests.adapters.breakers.parts import impatient_client
+from tests.adapters.stored import an_id
 from tests.builders import ALPHA, ID, a_hint, everything_set, seconds
 from tests.servers import a_redis
 
@@ -105,6 +107,30 @@ def test_neither_address_nor_text_gets_into_redis(redis_client: redis.Redis) -> 
     (message,) = messages(redis_client, router_queue(hint.priority))
     for said in ("@", "Ada", "Hello", "order"):
         assert said not in json.dumps(message)
+
+
+def test_many_at_once_all_arrive(redis_client: redis.Redis) -> None:
+    hints = RedisHints(redis_client)
+
+    with ThreadPoolExecutor(20) as pool:
+        ids = [an_id(no) for no in range(300)]
+        list(pool.map(hints.reconcile, ids))
+
+    arrived = [each["args"][0] for each in messages(redis_client, "reconcile")]
+    assert sorted(arrived) == ids
+
+
+def test_a_server_that_forgot_the_script_is_told_it_again(
+    redis_client: redis.Redis,
+) -> None:
+    hints = RedisHints(redis_client)
+    redis_client.script_flush()
+
+    hints.route_all([(a_hint(email_id=an_id(no)), timedelta(0)) for no in range(3)])
+    redis_client.script_flush()
+    hints.route(a_hint())
+
+    assert len(messages(redis_client, "router")) == 4
 
 
 class TestAway:

@@ -12,9 +12,10 @@ import pytest
 from pymongo.database import Database
 
 from postroom.adapters.memory_retention import MemoryRetention
+from postroom.adapters.mongo_inserts import LARGEST_INLINE
 from postroom.adapters.mongo_intake import MongoIntake
 from postroom.adapters.mongo_retention import MongoRetention
-from postroom.adapters.mongo_store import LARGEST_INLINE, MongoStore
+from postroom.adapters.mongo_store import MongoStore
 from postroom.domain.change import Change, Guard
 from postroom.domain.email import Email, State
 from postroom.domain.errors import KeyInUseError

@@ -15,8 +15,9 @@ from pymongo.database import Database
 
 from postroom.adapters import mongo_retention
 from postroom.adapters.mongo_codec import to_document
+from postroom.adapters.mongo_inserts import LARGEST_INLINE
 from postroom.adapters.mongo_retention import MongoRetention
-from postroom.adapters.mongo_store import LARGEST_INLINE, MongoStore, connect
+from postroom.adapters.mongo_store import MongoStore, connect
 from postroom.cli.errors import ServersMissingError
 from postroom.domain.change import Change
 from postroom.domain.email import State

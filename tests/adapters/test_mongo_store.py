@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from bson import ObjectId
 from pymongo import MongoClient, ReadPreference
 from pymongo.database import Database
 
-from postroom.adapters import mongo_keys, mongo_store, redis_clients
+from postroom.adapters import mongo_inserts, mongo_keys, mongo_store, redis_clients
+from postroom.adapters.gathering import Gathering
+from postroom.adapters.mongo_codec import to_document
 from postroom.adapters.mongo_store import MongoStore, connect, database_of, durable
 from postroom.adapters.settings import Settings
 from postroom.cli.errors import ServersMissingError
@@ -23,6 +26,7 @@ from postroom.domain.errors import (
     StorageUnsureError,
     StoreUnavailableError,
 )
+from tests.adapters.stored import an_id
 from tests.builders import (
     ALPHA,
     ID,
@@ -104,7 +108,7 @@ class Faulty:
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the budgets short, so that a test need not wait for them."""
-    monkeypatch.setattr(mongo_store, "INSERT_BUDGET_S", 1.0)
+    monkeypatch.setattr(mongo_inserts, "INSERT_BUDGET_S", 1.0)
     monkeypatch.setattr(mongo_store, "OPERATION_S", 1.0)
 
 
@@ -118,7 +122,7 @@ def test_the_shipped_budgets_of_a_post_are_within_5_s() -> None:
         )
     )
 
-    whole = mongo_keys.FIND_S + mongo_store.INSERT_BUDGET_S + waits_for_redis
+    whole = mongo_keys.FIND_S + mongo_inserts.INSERT_BUDGET_S + waits_for_redis
     assert whole <= 4.9 + 1e-9
 
 
@@ -169,18 +173,14 @@ class TestInsert:
         self, faulty: Faulty
     ) -> None:
         """The first try may be stored, whatever the second is told."""
-        first = True
-        once = faulty.store._insert_once
+        insert_all = faulty.store._inserts._insert_all
 
-        def lose_the_first_reply(*parts: Any) -> None:
-            nonlocal first
-            once(*parts)
-            if first:
-                first = False
-                faulty.fail("alwaysOn", ["insert"], errorCode=13)
-                raise pymongo.errors.AutoReconnect("reply lost")
+        def lose_the_reply(documents: Sequence[Any]) -> None:
+            insert_all(documents)
+            faulty.fail("alwaysOn", ["insert"], errorCode=13)
+            raise pymongo.errors.AutoReconnect("reply lost")
 
-        faulty.store._insert_once = lose_the_first_reply  # type: ignore[assignment,method-assign]
+        faulty.store._inserts._together = Gathering(lose_the_reply)
 
         with pytest.raises(StorageUnsureError):
             faulty.store.insert(an_email())
@@ -220,7 +220,33 @@ class TestInsert:
             with pytest.raises(NotStoredError, match="cannot be reached"):
                 store.insert(an_email())
 
-        assert time.monotonic() - begun < mongo_store.INSERT_BUDGET_S + 5
+        assert time.monotonic() - begun < mongo_inserts.INSERT_BUDGET_S + 5
+
+    def test_what_many_have_in_hand_is_stored_whatever_becomes_of_their_trip(
+        self, faulty: Faulty
+    ) -> None:
+        """Some of a group may be stored, or all, or none: each finds out."""
+        ids = [an_id(no) for no in range(1, 61)]
+        faulty.store.insert(an_email(email_id=an_id(99)))
+        faulty.fail({"times": 6}, ["insert"], closeConnection=True)
+
+        with ThreadPoolExecutor(20) as pool:
+            emails = [an_email(email_id=each) for each in ids]
+            list(pool.map(faulty.store.insert, emails))
+
+        assert all(faulty.store.load(each) is not None for each in ids)
+
+    @pytest.mark.usefixtures("brief")
+    def test_one_that_is_there_already_spoils_no_other(self, faulty: Faulty) -> None:
+        twice = an_email(email_id=an_id(1))
+        faulty.store.insert(twice)
+        documents = [to_document(an_email(email_id=an_id(no))) for no in (1, 2, 3)]
+
+        with pytest.raises(pymongo.errors.BulkWriteError):
+            faulty.store._inserts._insert_all(documents)
+
+        assert all(faulty.store.load(an_id(no)) is not None for no in (2, 3))
+        faulty.store.insert(twice)  # as whoever is of that group does next
 
     def test_the_payload_is_there_before_the_email(self, faulty: Faulty) -> None:
         faulty.fail({"skip": 1}, ["insert"], errorCode=13)

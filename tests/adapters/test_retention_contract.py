@@ -10,8 +10,9 @@ from bson import ObjectId
 from pymongo.database import Database
 
 from postroom.adapters.memory_retention import MemoryRetention
+from postroom.adapters.mongo_inserts import LARGEST_INLINE
 from postroom.adapters.mongo_retention import MongoRetention
-from postroom.adapters.mongo_store import LARGEST_INLINE, MongoStore
+from postroom.adapters.mongo_store import MongoStore
 from postroom.domain import interventions
 from postroom.domain.change import Change
 from postroom.domain.email import FINAL_STATES, Attachment, Content, Email, State

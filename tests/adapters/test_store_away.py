@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from bson import ObjectId
 
-from postroom.adapters import mongo_store
+from postroom.adapters import mongo_inserts, mongo_store
 from postroom.adapters.mongo_store import MongoStore, connect
 from postroom.cli.errors import ServersMissingError
 from postroom.domain.errors import (
@@ -100,7 +100,8 @@ def stand(
     if request.param == "memory":
         yield a_memory_stand()
         return
-    for budget in ("INSERT_BUDGET_S", "OPERATION_S", "HASTEN_S"):
+    monkeypatch.setattr(mongo_inserts, "INSERT_BUDGET_S", 1.0)
+    for budget in ("OPERATION_S", "HASTEN_S"):
         monkeypatch.setattr(mongo_store, budget, 1.0)
     with a_mongo_stand(request.getfixturevalue("url")) as made:
         yield made

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from postroom.adapters.mongo_store import LARGEST_INLINE
+from postroom.adapters.mongo_inserts import LARGEST_INLINE
 from postroom.domain import interventions, lifecycle
 from postroom.domain.change import Change
 from postroom.domain.email import Attachment, Email, State
