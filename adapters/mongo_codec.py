@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar
 
 from bson import ObjectId
@@ -60,6 +61,9 @@ _MUTABLE = (
     "expires_at",
 )
 
+#: What an email is stored with only if it has it.
+_PRESENT = ("provider", *_MUTABLE)
+
 #: What an offer writes.
 _OFFERED = ("due_at", "offers")
 
@@ -99,10 +103,10 @@ def to_document(email: Email) -> dict[str, Any]:
         "created_at": email.created_at,
         "v": email.v,
     }
-    for name in ("provider", *_MUTABLE):
-        value = _value(getattr(email, name))
-        if value not in (None, []):
-            document[name] = value
+    for name in _PRESENT:
+        value = getattr(email, name)
+        if value is not None and value != ():
+            document[name] = _value(value)
     if email.content is not None:
         document |= _content(email.content)
         document["labels"] = list(dict.fromkeys(_labels(email, email.content)))
@@ -229,11 +233,16 @@ def to_update(change: Change) -> dict[str, Any]:
 
 def _plain(value: Any) -> dict[str, Any]:
     """Return a flat dataclass as a document, without what is not there or empty."""
+    names = _names_of(value.__class__)
+    found = ((name, getattr(value, name)) for name in names)
     return {
-        field.name: _value(getattr(value, field.name))
-        for field in fields(value)
-        if getattr(value, field.name) not in (None, ())
+        name: _value(item) for name, item in found if item is not None and item != ()
     }
+
+
+@cache
+def _names_of(cls: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))
 
 
 def _value(value: Any) -> Any:

@@ -16,6 +16,12 @@ TOO_LATE = "too_late"
 
 def standing_of(email: Email) -> Standing:
     """Return what of the history matters to routing."""
+    if not email.attempts:  # as of every new email
+        return Standing(
+            part_sent=email.is_part_sent,
+            redriven=email.redrives > 0,
+            bound_to=email.bound_to,
+        )
     tries = Counter(
         attempt.provider
         for attempt in email.attempts

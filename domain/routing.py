@@ -213,6 +213,11 @@ def judge(
     return Verdict(provider=profile.name, why=Why.BACKING_OFF, until=until)
 
 
+def is_able(profile: ProviderProfile, routing: Routing, *, pin: str | None) -> bool:
+    """Return whether a provider could carry an email that nothing has happened to."""
+    return _ineligible(profile, routing, pin) is None
+
+
 def choose_provider(
     profiles: Sequence[ProviderProfile],
     health: Mapping[str, Health],

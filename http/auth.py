@@ -20,6 +20,9 @@ OWNER = DEFAULT_OWNER
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="postroom"'}
 
+#: What may be done before anybody has shown a key.
+_NOBODY = Access()
+
 #: What a resource's methods need that does not say.
 _CLOSED: Mapping[str, str] = {}
 
@@ -65,7 +68,7 @@ class Auth:
                 429, it was used too often.
             StoreUnavailableError: Nobody could say whether the key is valid.
         """
-        _admit(req, Access())
+        _admit(req, _NOBODY)
         # A browser asks before it may send the key.
         if getattr(resource, "is_open", False) or req.method == "OPTIONS":
             return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import re
+import secrets
 import time
-import uuid
 from typing import Any
 
 import falcon
@@ -32,22 +32,22 @@ _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 #: What helmet sends, but for a policy on content: an API's answers load nothing, and
 #: pages bring their own.
-_SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Origin-Agent-Cluster": "?1",
-    "Referrer-Policy": "no-referrer",
-    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
-    "X-Content-Type-Options": "nosniff",
-    "X-DNS-Prefetch-Control": "off",
-    "X-Download-Options": "noopen",
-    "X-Frame-Options": "DENY",
-    "X-Permitted-Cross-Domain-Policies": "none",
-    "X-XSS-Protection": "0",
+_SECURITY_HEADERS = (
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("origin-agent-cluster", "?1"),
+    ("referrer-policy", "no-referrer"),
+    ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+    ("x-content-type-options", "nosniff"),
+    ("x-dns-prefetch-control", "off"),
+    ("x-download-options", "noopen"),
+    ("x-frame-options", "DENY"),
+    ("x-permitted-cross-domain-policies", "none"),
+    ("x-xss-protection", "0"),
     # Emails are nobody's to keep on the way; assets say otherwise themselves.
-    "Cache-Control": "no-store",
-}
+    ("cache-control", "no-store"),
+)
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ class RequestLog:
         req.context.started = time.perf_counter()
         given = req.get_header("X-Request-Id") or ""
         sane = _SANE_REQUEST_ID.fullmatch(given)
-        req.context.request_id = given if sane else uuid.uuid4().hex
+        req.context.request_id = given if sane else secrets.token_hex(16)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=req.context.request_id)
         resp.set_header("X-Request-Id", req.context.request_id)
@@ -108,9 +108,8 @@ class SecurityHeaders:
         _req_succeeded: bool,  # noqa: FBT001 - falcon's signature
     ) -> None:
         """Add each header that the resource did not set itself."""
-        for name, value in _SECURITY_HEADERS.items():
-            if resp.get_header(name) is None:
-                resp.set_header(name, value)
+        there = resp.headers
+        resp.set_headers([pair for pair in _SECURITY_HEADERS if pair[0] not in there])
 
 
 class Cors:
