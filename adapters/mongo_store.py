@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -16,9 +17,7 @@ from bson.errors import InvalidId
 from pymongo import MongoClient, ReadPreference, UpdateOne, WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import (
-    PyMongoError,
-)
+from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from ..domain.change import Change
@@ -26,6 +25,7 @@ from ..domain.email import CLAIMABLE, Email
 from ..domain.errors import (
     StoreUnavailableError,
 )
+from .gathering import Gathering
 from .mongo_codec import CONTENT_FIELDS, from_document, to_filter, to_update
 from .mongo_inserts import PAUSE_S, MongoInserts
 
@@ -120,6 +120,27 @@ def durable(database: Database[Document]) -> Database[Document]:
     )
 
 
+@dataclass(slots=True, eq=False)
+class _Wanted:
+    """An email that somebody waits for, and what was found of it."""
+
+    key: ObjectId
+    document: Document | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Write:
+    """A guarded write that somebody waits for.
+
+    Attributes:
+        is_done: It certainly is; else it may be.
+    """
+
+    query: Document
+    update: Document
+    is_done: bool = False
+
+
 class MongoStore:
     """Implements ``EmailStore`` over two collections: ``emails`` and ``payloads``."""
 
@@ -128,6 +149,8 @@ class MongoStore:
         self._emails: Collection[Document] = self._database["emails"]
         self._payloads: Collection[Document] = self._database["payloads"]
         self._inserts = MongoInserts(self._emails, self._payloads)
+        self._loads = Gathering(self._load_all)
+        self._writes = Gathering(self._write_all)
 
     def ensure_indexes(self) -> None:
         """Create what sweep, release, operators, retention and audit read by.
@@ -154,34 +177,71 @@ class MongoStore:
     def load(self, email_id: str) -> Email | None:
         """Return the email with its content; see ``EmailStore.load``."""
         try:
-            key = ObjectId(email_id)
+            wanted = _Wanted(ObjectId(email_id))
         except InvalidId:
             return None
         try:
-            with pymongo.timeout(OPERATION_S):
-                document = self._emails.find_one({"_id": key})
-                if document is None:
-                    return None
-                if document.get("payload"):
-                    document |= self._payload(key)
+            self._loads.do(wanted)
+            if (document := wanted.document) is None:
+                return None
+            if document.get("payload"):
+                with pymongo.timeout(OPERATION_S):
+                    document = {**document, **self._payload(wanted.key)}
         except PyMongoError as ex:
             raise StoreUnavailableError("load: the store did not answer") from ex
         return from_document(document)
 
+    def _load_all(self, all_wanted: Sequence[_Wanted]) -> None:
+        """Read what several threads want at this moment."""
+        with pymongo.timeout(OPERATION_S):
+            if len(all_wanted) == 1:
+                (wanted,) = all_wanted
+                wanted.document = self._emails.find_one({"_id": wanted.key})
+                return
+            keys = [wanted.key for wanted in all_wanted]
+            found = {d["_id"]: d for d in self._emails.find({"_id": {"$in": keys}})}
+            for wanted in all_wanted:
+                wanted.document = found.get(wanted.key)
+
     def apply(self, change: Change, *, patience: timedelta = timedelta(0)) -> bool:
         """Write a change if its guard holds; see ``EmailStore.apply``."""
-        query = to_filter(change.email_id, change.guard)
-        update = to_update(change)
         end = time.monotonic() + patience.total_seconds()
         while True:
             try:
-                with pymongo.timeout(OPERATION_S):
-                    written = self._emails.update_one(query, update)
-                    return written.matched_count == 1 or self._is_there(change)
+                return self._is_written(change)
             except PyMongoError as ex:
                 if time.monotonic() >= end:
                     raise StoreUnavailableError("apply: no answer in time") from ex
             time.sleep(PAUSE_S)
+
+    def _is_written(self, change: Change) -> bool:
+        write = _Write(to_filter(change.email_id, change.guard), to_update(change))
+        try:
+            if not change.is_own:
+                self._write_all([write])
+            else:
+                self._writes.do(write)
+        except BulkWriteError:
+            self._write_all([write])  # something is wrong with one of the group
+        if write.is_done:
+            return True
+        with pymongo.timeout(OPERATION_S):
+            return self._is_there(change)
+
+    def _write_all(self, writes: Sequence[_Write]) -> None:
+        """Write what several threads have in hand at this moment."""
+        with pymongo.timeout(OPERATION_S):
+            if len(writes) == 1:
+                (write,) = writes
+                matched = self._emails.update_one(
+                    write.query, write.update
+                ).matched_count
+            else:
+                updates = [UpdateOne(write.query, write.update) for write in writes]
+                matched = self._emails.bulk_write(updates, ordered=False).matched_count
+            for write in writes:
+                # Which of several were not, each has to find out.
+                write.is_done = matched == len(writes)
 
     def _is_there(self, change: Change) -> bool:
         """Return whether a change has been written: see ``Change.is_in``.
@@ -189,7 +249,7 @@ class MongoStore:
         The driver repeats a write by itself, and not every server that speaks MongoDB's
         protocol then says that the first one was done.
         """
-        if change.after.fence == change.before.fence:
+        if not change.is_own:
             return False
         values = to_update(change).get("$set", {})
         query = {"_id": ObjectId(change.email_id), **values}

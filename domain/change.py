@@ -67,6 +67,11 @@ class Change:
         """The email that it is for."""
         return self.before.email_id
 
+    @property
+    def is_own(self) -> bool:
+        """Whether no other write can look like this one; an offer can."""
+        return self.after.fence != self.before.fence
+
     def is_in(self, email: Email) -> bool:
         """Return whether this very change has been written: by an earlier try.
 
@@ -74,7 +79,7 @@ class Change:
         An offer is nobody's own: equal ones are made at a time, and one that is not
         followed by its hint is made again.
         """
-        if self.after.fence == self.before.fence:
+        if not self.is_own:
             return False
         return all(
             getattr(email, field.name) == getattr(self.after, field.name)
