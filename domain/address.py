@@ -155,6 +155,8 @@ def ascii_domain(domain: str) -> str:
 
 
 def _refuse_controls(text: str) -> None:
+    if text.isascii() and text.isprintable():
+        return  # as nearly all are
     for char in text:
         if (
             unicodedata.category(char) in _FORBIDDEN_CATEGORIES
