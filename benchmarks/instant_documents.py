@@ -8,6 +8,7 @@ for a few fields that few documents have.
 from __future__ import annotations
 
 import operator
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,10 @@ Document = dict[str, Any]
 #: Fields that few documents have at a time and that are searched by: a list of the
 #: documents that have one stands for MongoDB's sparse index.
 SPARSE = ("due_at", "parked_for", "digest")
+
+#: The one of these in whose order documents are asked for: a backlog is read from its
+#: beginning, slice after slice.
+ORDERED = "due_at"
 
 _MISSING = object()
 
@@ -135,13 +140,55 @@ def _put(holder: Any, key: Any, value: Any) -> None:
         holder[key] = value
 
 
+class Having:
+    """The keys of the documents that have a field."""
+
+    def __init__(self) -> None:
+        self._keys: set[Any] = set()
+
+    def note(self, key: Any, value: Any) -> None:
+        """Note what a document has there now; ``_MISSING`` is nothing."""
+        if value is _MISSING:
+            self._keys.discard(key)
+        else:
+            self._keys.add(key)
+
+    def keys(self) -> list[Any]:
+        """Return them as they are now."""
+        return list(self._keys)
+
+
+class HavingInOrder(Having):
+    """The same, in the order of their values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._values: dict[Any, Any] = {}
+        self._order: list[tuple[Any, Any]] = []
+
+    def note(self, key: Any, value: Any) -> None:
+        """Put it in its place."""
+        old = self._values.pop(key, _MISSING)
+        if old is not _MISSING:
+            del self._order[bisect_left(self._order, (old, key))]
+        if value is not _MISSING:
+            self._values[key] = value
+            insort(self._order, (value, key))
+
+    def keys(self) -> list[Any]:
+        """Return them as they are now, the lowest value first."""
+        return [key for _, key in self._order]
+
+
 class Collection:
     """The documents of one collection, by ``_id``."""
 
     def __init__(self) -> None:
         self.documents: dict[Any, Document] = {}
         self.indexes: dict[str, Document] = {"_id_": {"key": {"_id": 1}}}
-        self._having: dict[str, set[Any]] = {name: set() for name in SPARSE}
+        self._having: dict[str, Having] = {
+            name: HavingInOrder() if name == ORDERED else Having() for name in SPARSE
+        }
 
     def insert(self, document: Document) -> bool:
         """Store a new document; return whether its ``_id`` was free."""
@@ -153,8 +200,12 @@ class Collection:
         return True
 
     def find(self, query: Mapping[str, Any]) -> Iterator[Document]:
-        """Give what fits a query, in no order."""
+        """Give what fits a query, in no order but that of `is_ordered`."""
         return (each for each in self._candidates(query) if matches(each, query))
+
+    def is_ordered(self, query: Mapping[str, Any], order: Mapping[str, int]) -> bool:
+        """Whether `find` gives what fits in this order anyhow."""
+        return order == {ORDERED: 1} and _served_by(query) == ORDERED
 
     def update(self, order: Mapping[str, Any]) -> tuple[int, Any]:
         """Do one update of a command; return how many it matched, and what it made."""
@@ -180,30 +231,32 @@ class Collection:
         for document in found:
             del self.documents[document["_id"]]
             for having in self._having.values():
-                having.discard(document["_id"])
+                having.note(document["_id"], _MISSING)
         return len(found)
 
     def _note(self, document: Document) -> None:
         for name, having in self._having.items():
-            if name in document:
-                having.add(document["_id"])
-            else:
-                having.discard(document["_id"])
+            having.note(document["_id"], document.get(name, _MISSING))
 
     def _candidates(self, query: Mapping[str, Any]) -> Iterable[Document]:
-        keys: Iterable[Any] | None = None
-        wanted = query.get("_id", _MISSING)
-        if isinstance(wanted, dict) and "$in" in wanted:
-            keys = wanted["$in"]
-        elif wanted is not _MISSING and not isinstance(wanted, dict):
-            keys = [wanted]
-        else:
-            names = (n for n in SPARSE if n in query and not _is_absence(query[n]))
-            name = next(names, None)
-            keys = None if name is None else list(self._having[name])
-        if keys is None:
+        name = _served_by(query)
+        if name is None:
             return list(self.documents.values())
-        return [self.documents[key] for key in keys if key in self.documents]
+        if name != "_id":
+            keys: Iterable[Any] = self._having[name].keys()
+        elif isinstance(query[name], dict):
+            keys = query[name]["$in"]
+        else:
+            keys = [query[name]]
+        return (self.documents[key] for key in keys if key in self.documents)
+
+
+def _served_by(query: Mapping[str, Any]) -> str | None:
+    """Return the field whose keys are looked up for a query, if there is one."""
+    wanted = query.get("_id", _MISSING)
+    if wanted is not _MISSING and (not isinstance(wanted, dict) or "$in" in wanted):
+        return "_id"
+    return next((n for n in SPARSE if n in query and not _is_absence(query[n])), None)
 
 
 def _is_absence(wanted: Any) -> bool:

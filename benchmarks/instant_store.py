@@ -16,11 +16,13 @@ import gc
 import struct
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import count, islice
 from typing import Any
 
 import bson
+from bson.int64 import Int64
 
 from benchmarks.connection import Connection
 from benchmarks.instant_documents import Collection, Document
@@ -43,15 +45,19 @@ class Store:
     def __init__(self, port: int) -> None:
         self._me = f"{HOST}:{port}"
         self._collections: dict[str, Collection] = defaultdict(Collection)
+        self._cursors: dict[int, Iterator[Document]] = {}
+        self._cursor_ids = count(1)
         self._commands: Mapping[str, Callable[[Document], Document]] = {
             **dict.fromkeys(("hello", "ismaster", "isMaster"), self._hello),
-            **dict.fromkeys(("ping", "endSessions", "killCursors"), _fine),
+            **dict.fromkeys(("ping", "endSessions"), _fine),
             **dict.fromkeys(("commitTransaction", "abortTransaction"), _fine),
             "buildInfo": lambda _: {"version": "7.0.0", "versionArray": [7, 0, 0, 0]},
             "insert": self._insert,
             "update": self._update,
             "delete": self._delete,
             "find": self._find,
+            "getMore": self._get_more,
+            "killCursors": self._kill_cursors,
             "aggregate": self._aggregate,
             "createIndexes": self._create_indexes,
             "listIndexes": self._list_indexes,
@@ -116,13 +122,42 @@ class Store:
         return {"n": sum(collection.delete(order) for order in command["deletes"])}
 
     def _find(self, command: Document) -> Document:
-        name = command["find"]
-        found = list(self._collections[name].find(command.get("filter", {})))
-        for field, direction in reversed(list(command.get("sort", {}).items())):
-            found.sort(key=lambda each: each[field], reverse=direction < 0)
-        limit = command.get("limit") or len(found)
-        shown = _projected(found[:limit], command.get("projection") or {})
-        return _cursor(command, name, shown)
+        name, query = command["find"], command.get("filter", {})
+        collection, order = self._collections[name], command.get("sort", {})
+        found: Iterable[Document] = collection.find(query)
+        if not collection.is_ordered(query, order):
+            found = list(found)
+            for field, direction in reversed(list(order.items())):
+                found.sort(key=lambda each: each[field], reverse=direction < 0)
+        limited = islice(found, command.get("limit") or None)
+        shown = _projected(limited, command.get("projection") or {})
+        return self._cursor(command, name, shown)
+
+    def _cursor(
+        self, command: Document, name: str, shown: Iterator[Document]
+    ) -> Document:
+        """Return the first batch, and keep the others if they do not fit into it."""
+        size = command.get("batchSize")
+        batch = list(islice(shown, size))
+        cursor_id = next(self._cursor_ids) if len(batch) == size else 0
+        if cursor_id:
+            self._cursors[cursor_id] = shown
+        return _cursor(command, name, batch, cursor_id=cursor_id)
+
+    def _get_more(self, command: Document) -> Document:
+        cursor_id = command["getMore"]
+        size = command.get("batchSize")
+        batch = list(islice(self._cursors[cursor_id], size))
+        if len(batch) != size:
+            del self._cursors[cursor_id]
+            cursor_id = 0
+        name = command["collection"]
+        return _cursor(command, name, batch, cursor_id=cursor_id, batch="nextBatch")
+
+    def _kill_cursors(self, command: Document) -> Document:
+        for cursor_id in command["cursors"]:
+            self._cursors.pop(cursor_id, None)
+        return {}
 
     def _aggregate(self, command: Document) -> Document:
         """Count what fits, the one thing that is asked for."""
@@ -158,21 +193,29 @@ def _error(code: int, name: str, said: str) -> Document:
     return {"ok": 0.0, "code": code, "codeName": name, "errmsg": said}
 
 
-def _cursor(command: Document, name: str, documents: list[Document]) -> Document:
+def _cursor(
+    command: Document,
+    name: str,
+    documents: list[Document],
+    *,
+    cursor_id: int = 0,
+    batch: str = "firstBatch",
+) -> Document:
     space = f"{command.get('$db', 'test')}.{name}"
-    return {"cursor": {"id": 0, "ns": space, "firstBatch": documents}}
+    # A plain number would go out as 32 bits where the driver wants 64.
+    return {"cursor": {"id": Int64(cursor_id), "ns": space, batch: documents}}
 
 
 def _projected(
-    documents: list[Document], projection: Mapping[str, int]
-) -> list[Document]:
+    documents: Iterable[Document], projection: Mapping[str, int]
+) -> Iterator[Document]:
     if not projection:
-        return documents
+        return iter(documents)
     named = set(projection)
     if any(projection[name] for name in named - {"_id"} or named):
         kept = (named | {"_id"}) - {n for n in named if not projection[n]}
-        return [{k: v for k, v in d.items() if k in kept} for d in documents]
-    return [{k: v for k, v in d.items() if k not in named} for d in documents]
+        return ({k: v for k, v in d.items() if k in kept} for d in documents)
+    return ({k: v for k, v in d.items() if k not in named} for d in documents)
 
 
 class Driver(Connection):

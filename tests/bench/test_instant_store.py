@@ -16,7 +16,7 @@ from postroom.adapters.mongo_intake import MongoIntake
 from postroom.adapters.mongo_store import Document, MongoStore, connect, database_of
 from postroom.domain.email import State
 from postroom.domain.idempotency import Receipt
-from postroom.domain.lifecycle import claim
+from postroom.domain.lifecycle import claim, offered
 from tests.builders import ALPHA, ID, NOW, POLICY, an_email, at, everything_set
 
 
@@ -63,6 +63,29 @@ def test_what_is_due_is_found_earliest_first(client: MongoClient[Document]) -> N
     found = store.due(at(30), limit=2)
 
     assert [email.due_at for email in found] == [at(10), at(20)]
+
+
+def test_a_slice_of_a_backlog_moves_on_with_what_is_due_later(
+    client: MongoClient[Document],
+) -> None:
+    store = MongoStore(database_of(client))
+    emails = [an_email(email_id=f"{n:024x}", due_at=at(n)) for n in range(4)]
+    for email in emails:
+        store.insert(email)
+
+    store.apply_all([offered(email, now=at(5), policy=POLICY) for email in emails[:2]])
+    found = store.due(at(99), limit=3)
+
+    assert [email.email_id[-1] for email in found] == ["2", "3", "0"]
+
+
+def test_a_cursor_goes_on_after_its_first_batch(client: MongoClient[Document]) -> None:
+    things = database_of(client)["things"]
+    things.insert_many([{"_id": number} for number in range(5)])
+
+    found = [each["_id"] for each in things.find(batch_size=2).sort("_id", -1)]
+
+    assert found == [4, 3, 2, 1, 0]
 
 
 def test_a_batch_and_its_receipt_are_stored(client: MongoClient[Document]) -> None:
