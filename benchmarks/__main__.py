@@ -21,6 +21,7 @@ from benchmarks import (
     machines,
     pickup,
     post,
+    sweep,
     table,
     trips,
 )
@@ -44,6 +45,7 @@ PARTS: dict[str, tuple[Part, tuple[Store, ...]]] = {
     "drain": (drain.measure, (Store.INSTANT,)),
     "machines": (machines.measure, (Store.INSTANT,)),
     "batch": (batch.measure, tuple(Store)),
+    "sweep": (sweep.measure, (Store.INSTANT,)),
     "growth": (growth.measure, (Store.EMBEDDED,)),
 }
 

@@ -6,8 +6,9 @@ import http.client
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.client import percentile
@@ -70,16 +71,20 @@ def commands(client: object) -> int:
     return sum(each["calls"] for each in stats.values())
 
 
-def _post(stack: Stack, count: int) -> dict[str, tuple[float, float]]:
-    """Post emails one by one; return when each began, and how long it took, by id."""
+def posted_slowly(stack: Stack) -> Generator[tuple[str, float, float], None, None]:
+    """Post one email after the other; give the id, when it began, how long it took."""
     draw = random.Random(7)
     body = json.dumps(EMAIL)
-    posted = {}
     with closing(http.client.HTTPConnection("127.0.0.1", stack.port)) as line:
-        for _ in range(count):
+        while True:
             time.sleep(draw.uniform(*GAP_S))
             began = time.time()
             line.request("POST", "/api/emails", body, stack.headers)
             answer = json.load(line.getresponse())
-            posted[answer["id"]] = (began, time.time() - began)
-    return posted
+            yield answer["id"], began, time.time() - began
+
+
+def _post(stack: Stack, count: int) -> dict[str, tuple[float, float]]:
+    """Post emails one by one; return when each began, and how long it took, by id."""
+    with closing(posted_slowly(stack)) as posted:
+        return {id_: (began, took) for id_, began, took in islice(posted, count)}

@@ -56,6 +56,20 @@ def memory(pid: int) -> Memory:
     return Memory(processes=len(pids), rss_mb=rss / 1024, pss_mb=pss / 1024)
 
 
+def peak_mb(pid: int) -> float:
+    """Return the most that any one process of a tree has ever had in memory, in MB."""
+    return max(_peak_kb(each) for each in tree(pid)) / 1024
+
+
+def _peak_kb(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0  # it has ended meanwhile
+    words = (line.split() for line in status.splitlines())
+    return next((int(each[1]) for each in words if each[0] == "VmHWM:"), 0)
+
+
 def _cpu_ticks(pid: int) -> int:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()

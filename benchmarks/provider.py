@@ -8,6 +8,7 @@ the product needs.
 
 `POST /_delay` with a number of milliseconds: how long each call takes from now on.
 `GET /_taken`: `[[email id, epoch seconds], ...]` in order; `DELETE` forgets them.
+`GET /_count`: how many these are.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class Desk:
             self.delay_s = json.loads(body) / 1000
         elif method == b"DELETE":
             self.taken.clear()
+        elif path == b"/_count":
+            return len(self.taken)
         elif method == b"GET":
             return self.taken
         return {}
@@ -114,6 +117,11 @@ class Remote:
     def taken(self) -> list[tuple[str, float]]:
         """Return the ids of what was taken, each with its time in epoch seconds."""
         return [(email_id, at) for email_id, at in self._ask("GET", "/_taken")]
+
+    def count(self) -> int:
+        """Return how many were taken: this costs it little."""
+        count: int = self._ask("GET", "/_count")
+        return count
 
     def _ask(self, method: str, path: str, what: Any = None) -> Any:
         data = None if what is None else json.dumps(what).encode()

@@ -26,6 +26,10 @@ class Size:
         batches: Of a hundred emails, a round.
         documents: In the collection, for its growth.
         grown: Operations that are timed at each of these.
+        due: Emails of the backlogs that only the sweep knows of.
+        due_delays_ms: Of the provider, while the last of these is worked off.
+        fresh: Emails that are posted without a backlog, to compare with.
+        warm_up: Emails before these: by then all connections are open.
     """
 
     seconds: float = 1.2
@@ -44,6 +48,10 @@ class Size:
     batches: int = 10
     documents: tuple[int, ...] = (1_000, 20_000)
     grown: int = 60
+    due: tuple[int, ...] = (500, 2_000)
+    due_delays_ms: tuple[int, ...] = (50,)
+    fresh: int = 60
+    warm_up: int = 5
 
 
 #: For a quiet machine and a quarter of an hour.
@@ -62,6 +70,9 @@ FULL = Size(
     batches=30,
     documents=(1_000, 20_000, 200_000),
     grown=300,
+    due=(1_000, 10_000, 100_000),
+    due_delays_ms=(0, 50),
+    fresh=300,
 )
 
 #: To see that everything works; the figures say nothing.
@@ -82,4 +93,7 @@ TINY = Size(
     batches=1,
     documents=(100, 300),
     grown=5,
+    due=(50, 250),
+    due_delays_ms=(0,),
+    fresh=5,
 )

@@ -27,6 +27,7 @@ COLUMNS = {
     "drain": {"emails/s", "ideal", "share", "worker CPU ms"},
     "machines": {"sets", "emails/s", "of one set"},
     "batch": {"emails/s", "x single", "x bulk"},
+    "sweep": {"due", "passes", "ms an email", "peak MB", "p99 ms", "router peak MB"},
     "growth": {"documents", "POST p50 ms", "claim p50 ms", "sweep of 0, ms"},
 }
 
