@@ -4,115 +4,182 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from statistics import fmean, median
+from typing import Self
 
 from bson import ObjectId
-from pymongo.collection import Collection
 
 from benchmarks import client
 from benchmarks.client import Order, percentile
 from benchmarks.size import Size
-from benchmarks.stack import EMAIL, Stack, Store, per_email_ms
+from benchmarks.stack import EMAIL, ROOT, Stack, Store, per_email_ms
+from benchmarks.stored import LOAD, Document, make_due, queued_one, sent_one
 from benchmarks.table import Cell, Table
 from postroom.actors import worker
-from postroom.adapters.mongo_store import connect, database_of, durable
-from postroom.adapters.wiring import Parts
+from postroom.adapters.mongo_store import MongoStore, connect, database_of, durable
+from postroom.adapters.settings import Settings
+from postroom.adapters.wiring import build
+from postroom.cli import procfile
 from postroom.domain.lifecycle import claim
+from tests.ports import a_port
 
 NOTES = """
-The collection holds so many emails that were sent, as the service stores them and with
-all its indexes. POST: over one connection, one at a time. Claim: an email is loaded and
-claimed by a guarded write, as before each call. Sweep: one run of the recovery sweep,
-with nothing due and with so many emails due. The ratios are to the smallest collection.
-What the embedded store does with an index is not what MongoDB does: it sorts lists in
-memory, so they are not here.
+Each collection holds so many emails that were sent, as the service stores them and with
+all its indexes. They are databases of one server, each with a web process of its own,
+and take turns in rounds. POST: over one connection, one at a time. Claim: an email is
+loaded and claimed by a guarded write, as before each call. Sweep: one run of the
+recovery sweep, with nothing due and with so many emails due. Times are medians over the
+rounds, CPU is that of all rounds. The ratios are to the smallest collection, of times
+the medians of those of each round; "sweep x" is of the largest sweep. What the embedded
+store does with an index is not what MongoDB does: it sorts lists in memory, so they are
+not here.
 """
-
-#: Documents that are loaded in one command.
-LOAD = 1000
 
 #: Emails that were accepted so long ago are due, and not yet too old.
 _AGE = timedelta(minutes=10)
 
-Document = dict[str, Any]
+#: Operations before the first round: by then all connections are open.
+_WARM_UP = 5
+
+_CPU = "store CPU ms"
+
+#: What came of one turn of a desk, by column.
+Turn = dict[str, float]
 
 
 def measure(folder: Path, size: Size, store: Store) -> Iterator[Table]:
     """Yield the table of one store."""
-    with Stack(folder, store) as stack, stack.parts() as parts:
-        stack.start("web", "worker", "router")
-        stack.wait_until_ready()
-        sent = _stored(stack, wait=True)
-        stack.kill("worker", "router")
-        with connect(stack.mongodb_url) as mongodb:
-            emails = durable(database_of(mongodb))["emails"]
-            desk = Desk(stack, parts, emails, size)
-            rows = [desk.row(documents, sent) for documents in size.documents]
-    yield Table(
-        part="growth",
-        title=f"Growth, {store} store",
-        rows=[row | _ratios(row, rows[0]) for row in rows],
-        notes=NOTES,
-    )
+    with Stack(folder, store) as stack, ExitStack() as stop:
+        sent, queued = _samples(stack)
+        desks = [
+            stop.enter_context(Desk(stack, documents, like=queued))
+            for documents in size.documents
+        ]
+        loaded = [desk.fill(sent) for desk in desks]
+        for desk in desks:
+            desk.turn(_WARM_UP)
+        rounds = [_round(desks, size, number) for number in range(size.rounds)]
+    rows = [
+        {"documents": documents, "loaded/s": per_s} | _row(rounds, at)
+        for at, (documents, per_s) in enumerate(
+            zip(size.documents, loaded, strict=True)
+        )
+    ]
+    yield Table(part="growth", title=f"Growth, {store} store", rows=rows, notes=NOTES)
 
 
-def _stored(stack: Stack, *, wait: bool) -> Document:
-    """Return a new email as it is stored, after it was sent if that is waited for."""
-    email_id = stack.request("/api/emails", EMAIL)["id"]
-    if wait:
-        stack.wait_for_taken(1)
-        stack.wait_until_settled()
-    with connect(stack.mongodb_url) as mongodb:
-        emails = database_of(mongodb)["emails"]
-        found: Document | None = emails.find_one({"_id": ObjectId(email_id)})
-    assert found is not None
-    return found
+def _samples(stack: Stack) -> tuple[Document, Document]:
+    """Return an email that was sent and one that is queued, as they are stored."""
+    stack.start("web", "worker", "router")
+    stack.wait_until_ready()
+    sent = sent_one(stack)
+    stack.kill("worker", "router")
+    queued = queued_one(stack)
+    stack.kill("web")
+    return sent, queued
+
+
+def _round(desks: Sequence[Desk], size: Size, number: int) -> list[Turn]:
+    """Let each have its turn, every other time in the opposite order."""
+    count = max(1, size.grown // size.rounds)
+    order = range(len(desks))[:: 1 if number % 2 else -1]
+    turns = {at: desks[at].turn(count) for at in order}
+    return [turns[at] for at in sorted(turns)]
+
+
+def _row(rounds: Sequence[Sequence[Turn]], at: int) -> dict[str, Cell]:
+    row: dict[str, Cell] = {
+        name: _typical(name, [turns[at][name] for turns in rounds])
+        for name in rounds[0][at]
+    }
+    largest = list(rounds[0][at])[-1]
+    for name, short in (
+        ("POST p50 ms", "POST x"),
+        (f"POST {_CPU}", "POST CPU x"),
+        ("claim p50 ms", "claim x"),
+        (f"claim {_CPU}", "claim CPU x"),
+        (largest, "sweep x"),
+    ):
+        pairs = [(turns[at][name], turns[0][name]) for turns in rounds]
+        row[short] = _times(name, pairs)
+    return row
+
+
+def _typical(name: str, values: Sequence[float]) -> float:
+    """Return a median; a round's CPU is so little that its unit of 10 ms shows."""
+    return fmean(values) if name.endswith(_CPU) else median(values)
+
+
+def _times(name: str, pairs: Sequence[tuple[float, float]]) -> float:
+    if name.endswith(_CPU):
+        mine, first = (sum(values) for values in zip(*pairs, strict=True))
+        return mine / first if first else 0.0
+    return median(mine / first for mine, first in pairs)
 
 
 class Desk:
-    """Fills the collection and times what is done in it."""
+    """One collection, in a database of its own, and what is timed in it."""
 
-    def __init__(
-        self, stack: Stack, parts: Parts, emails: Collection[Document], size: Size
-    ) -> None:
+    def __init__(self, stack: Stack, documents: int, *, like: Document) -> None:
         self._stack = stack
-        self._parts = parts
-        self._emails = emails
-        self._size = size
-        self._now: datetime = parts.clock.now()
-        self._stored = 1
-
-    def row(self, documents: int, sent: Document) -> dict[str, Cell]:
-        """Fill up to so many, and measure."""
-        per_s = self._fill(documents, sent)
-        posted, post_cpu = self._posts()
-        claimed, claim_cpu = self._claims()
-        few, many = self._size.grown // 2, 5 * self._size.grown
-        return {
-            "documents": documents,
-            "loaded/s": per_s,
-            "POST p50 ms": posted,
-            "POST store CPU ms": post_cpu,
-            "claim p50 ms": claimed,
-            "claim store CPU ms": claim_cpu,
-            "sweep of 0, ms": self._sweep(0),
-            f"of {few}, ms": self._sweep(few),
-            f"of {many}, ms": self._sweep(many),
+        self._documents = documents
+        self._like = like
+        self._port = a_port()
+        name = f"postroom_{documents}"
+        self._environ = {
+            "PORT": str(self._port),
+            "MONGODB_URI": stack.mongodb_url.replace("/postroom", f"/{name}", 1),
         }
+        self._open = ExitStack()
 
-    def _fill(self, documents: int, sent: Document) -> float:
-        began, missing = time.perf_counter(), documents - self._stored
-        for start in range(self._stored, documents, LOAD):
-            count = min(LOAD, documents - start)
+    def __enter__(self) -> Self:
+        environ, stack = self._environ, self._stack
+        mongodb = self._open.enter_context(connect(environ["MONGODB_URI"]))
+        database = durable(database_of(mongodb))
+        MongoStore(database).ensure_indexes()
+        keys = mongodb["postroom"]["api_keys"].find()
+        database["api_keys"].insert_many(list(keys))
+        self._emails = database["emails"]
+        parts = build(Settings.from_env(stack.environ | environ))
+        self._parts = self._open.enter_context(closing(parts))
+        self._now: datetime = parts.clock.now()
+        line = procfile.read(ROOT / "Procfile")["web"]
+        stack.run(f"web {self._documents}", line, **environ)
+        stack.wait_for_port(self._port)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def fill(self, sent: Document) -> float:
+        """Load all documents; return how many a second."""
+        began = time.perf_counter()
+        for start in range(0, self._documents, LOAD):
+            count = min(LOAD, self._documents - start)
             self._emails.insert_many(
                 [self._older(sent, start + number) for number in range(count)],
                 ordered=False,
             )
-        self._stored = documents
-        return missing / (time.perf_counter() - began)
+        return self._documents / (time.perf_counter() - began)
+
+    def turn(self, count: int) -> Turn:
+        """Do everything so often, and measure."""
+        posted, post_cpu = self._posts(count)
+        claimed, claim_cpu = self._claims()
+        few, many = max(1, count // 2), 5 * count
+        return {
+            "POST p50 ms": posted,
+            f"POST {_CPU}": post_cpu,
+            "claim p50 ms": claimed,
+            f"claim {_CPU}": claim_cpu,
+            "sweep of 0, ms": self._sweep(0),
+            f"of {few}, ms": self._sweep(few),
+            f"of {many}, ms": self._sweep(many),
+        }
 
     def _older(self, sent: Document, number: int) -> Document:
         """Return such an email of some time ago, to somebody else."""
@@ -129,19 +196,19 @@ class Desk:
             "final_at": then,
         }
 
-    def _posts(self) -> tuple[float, float]:
+    def _posts(self, count: int) -> tuple[float, float]:
         """Return the median time of a POST, and the store's CPU for it, in ms."""
-        stack, count = self._stack, self._size.grown
         order = Order(
-            port=stack.port,
+            port=self._port,
             path="/api/emails",
-            headers=stack.headers,
+            headers=self._stack.headers,
             body=json.dumps(EMAIL),
             count=count,
         )
-        before = stack.cpus_s()
+        before = self._stack.cpus_s()
         answers = client.run(order).only(201)
-        return answers.p50_ms, per_email_ms(before, stack.cpus_s(), count)["store"]
+        spent = per_email_ms(before, self._stack.cpus_s(), count)
+        return answers.p50_ms, spent["store"]
 
     def _claims(self) -> tuple[float, float]:
         """Claim what was posted; return the same two figures. Then it goes."""
@@ -170,8 +237,9 @@ class Desk:
 
     def _sweep(self, due: int) -> float:
         """Return how long a sweep takes that finds so many due, in ms. Then they go."""
-        keys = self._make_due(due)
         parts = self._parts
+        since = parts.clock.now() - _AGE
+        keys = make_due(self._emails, self._like, count=due, since=since)
         parts.hints.remember()
         offer = worker._offer(parts)  # noqa: SLF001 - the router's own
         began = time.perf_counter()
@@ -181,37 +249,6 @@ class Desk:
         self._emails.delete_many({"_id": {"$in": keys}})
         return took * 1000
 
-    def _make_due(self, count: int) -> list[ObjectId]:
-        keys = [ObjectId() for _ in range(count)]
-        if not keys:
-            return keys
-        then = self._parts.clock.now() - _AGE
-        times = dict.fromkeys(
-            ("created_at", "updated_at", "first_due_at", "not_before", "due_at"), then
-        )
-        queued = _stored(self._stack, wait=False)
-        self._emails.delete_one({"_id": queued["_id"]})
-        self._emails.insert_many([queued | times | {"_id": key} for key in keys])
-        return keys
-
 
 def _id_of(then: datetime, number: int) -> ObjectId:
     return ObjectId(ObjectId.from_datetime(then).binary[:4] + number.to_bytes(8, "big"))
-
-
-def _ratios(row: dict[str, Cell], first: dict[str, Cell]) -> dict[str, Cell]:
-    return {
-        f"{name} x": _ratio(row[column], first[column])
-        for name, column in (
-            ("POST", "POST p50 ms"),
-            ("POST CPU", "POST store CPU ms"),
-            ("claim", "claim p50 ms"),
-            ("claim CPU", "claim store CPU ms"),
-        )
-    }
-
-
-def _ratio(value: Cell, first: Cell) -> float:
-    assert isinstance(value, float)
-    assert isinstance(first, float)
-    return value / first if first else 0.0

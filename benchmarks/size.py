@@ -71,7 +71,6 @@ FULL = Size(
     documents=(1_000, 20_000, 200_000),
     grown=300,
     due=(1_000, 10_000, 100_000),
-    due_delays_ms=(0, 50),
     fresh=300,
 )
 

@@ -24,6 +24,7 @@ from benchmarks.stack import PATIENCE_S, Stack, Store
 from benchmarks.stored import Document, make_due, queued_one
 from benchmarks.table import Cell, Table
 from postroom.adapters.mongo_store import connect, database_of, durable
+from postroom.adapters.send_queues import NAMESPACE
 
 SWEEP_NOTES = """
 So many emails are due and none was ever offered. A process of its own sweeps as the
@@ -36,11 +37,12 @@ server; a pipeline is one. The ratio is of seconds an email, to the smallest bac
 FRESH_NOTES = """
 All lines of the Procfile as shipped. Emails are posted one at a time, 50 to 150 ms
 apart: first with nothing else to do, then while the sweep finds a backlog and router
-and worker work it off, from the first call for it to the last. Times are from the first byte of the request to the whole call
-at the provider, by one clock. "passes" of the sweep, and "offers": how many it made for
-each email of the backlog. "peak MB": the most that a process of this line ever had in
-memory; Redis's is the most that was seen. "called twice": emails. The ratios are to the
-row without a backlog.
+and worker work it off, from the first call for it to the last. Times are from the first
+byte of the request to the whole call at the provider, by one clock. "passes" of the
+sweep, and "offers": how many it made for each email of the backlog. "peak MB": the most
+that a process of this line ever had in memory; hints and Redis's MB are the most that
+was seen to wait there at once. "called twice": emails. The ratios are to the row
+without a backlog.
 """
 
 #: The emails of the backlogs were accepted so long ago, and are not yet too old.
@@ -141,10 +143,12 @@ class Fresh:
     Attributes:
         posted: When each began, and how long its POST took, in seconds, by id.
         redis_mb: The most that Redis had.
+        hints: The most that waited in it at once.
     """
 
     posted: dict[str, tuple[float, float]]
     redis_mb: float
+    hints: int
 
     def within(
         self, first: float = 0.0, last: float = math.inf
@@ -188,7 +192,7 @@ def _settled(stack: Stack, count: int | None = None, *, backlog: int = 0) -> Fre
         watch.look()
     stack.wait_for_taken(backlog + len(found))
     stack.wait_until_settled()
-    return Fresh(posted=found, redis_mb=watch.redis_mb)
+    return Fresh(posted=found, redis_mb=watch.redis_mb, hints=watch.hints)
 
 
 class _Watch:
@@ -202,6 +206,7 @@ class _Watch:
         self._gives_up_at = time.monotonic() + PATIENCE_S + backlog / _SLOWEST_PER_S
         self._taken = 0
         self.redis_mb = 0.0
+        self.hints = 0
 
     def goes_on(self) -> bool:
         """Return whether there is a backlog yet; dearly, but not at each call."""
@@ -214,8 +219,11 @@ class _Watch:
         return self._taken < self._backlog
 
     def look(self) -> None:
+        """Note how things are now."""
         self._taken = self._stack.provider.count()
         self.redis_mb = max(self.redis_mb, _memory_mb(self._client))
+        keys = list(self._client.scan_iter(f"{NAMESPACE}:*.msgs", count=1000))
+        self.hints = max(self.hints, sum(self._client.hlen(key) for key in keys))
 
 
 def _row(stack: Stack, fresh: Fresh, *, due: int, delay_ms: int) -> dict[str, Cell]:
@@ -242,7 +250,7 @@ def _row(stack: Stack, fresh: Fresh, *, due: int, delay_ms: int) -> dict[str, Ce
     }
     for name in ("router", "worker"):
         row[f"{name} peak MB"] = processes.peak_mb(stack.pids[name])
-    row["Redis MB"] = fresh.redis_mb
+    row |= {"hints": fresh.hints, "Redis MB": fresh.redis_mb}
     return row
 
 
