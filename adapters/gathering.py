@@ -3,7 +3,7 @@
 A driver's call costs this process more than what it carries, so a hundred threads that
 each make one wait for each other's. Here whoever finds nobody under way goes at once
 and alone; who comes meanwhile waits, and goes together with all others that wait, as
-soon as the first is back. Why so: docs/adr/0049-together.md.
+soon as the first is back. Why so: docs/adr/0050-together.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ import redis
 import structlog
 from dramatiq import Message
 
+from ..domain.email import Priority
 from ..domain.errors import HintError
 from ..domain.hint import (
     RECONCILE_ACTOR,
@@ -23,6 +24,7 @@ from ..domain.hint import (
 )
 from .dramatiq_pipeline import EnqueueBroker, Waiting
 from .gathering import Gathering
+from .send_queues import NAMESPACE
 
 T = TypeVar("T")
 
@@ -45,8 +47,22 @@ MEMORY_KEY = "postroom:remembers"
 class RedisHints:
     """Implements ``Hints`` over the broker's Redis."""
 
-    def __init__(self, client: redis.Redis, *, away_s: float = AWAY_S) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        providers: Iterable[str] = (),
+        away_s: float = AWAY_S,
+    ) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            client: Of the broker's Redis.
+            providers: Whose queues are counted.
+            away_s: How long an outage keeps it from trying again.
+        """
         self._client = client
+        self._counted = tuple(_messages_of(providers))
         self._broker = EnqueueBroker(client)
         self._single = Gathering(self._put)
         self._away_s = away_s
@@ -71,6 +87,17 @@ class RedisHints:
         """Note that everything open has been offered again."""
         self._ask(lambda: self._client.set(MEMORY_KEY, 1))
         self._owes_offers = False
+
+    def waiting(self) -> int:
+        """Return how many hints at emails nobody is done with, delayed ones too."""
+
+        def count() -> list[int]:
+            with self._client.pipeline(transaction=False) as pipeline:
+                for key in self._counted:
+                    pipeline.hlen(key)
+                return pipeline.execute()
+
+        return sum(self._ask(count))
 
     def route(self, hint: Hint, *, delay: timedelta = timedelta(0)) -> None:
         """Offer an email to the router."""
@@ -143,6 +170,15 @@ class RedisHints:
         self._was_away = self._was_away or is_away
         pause_s = self._away_s if is_away else HICCUP_S
         self._away_until = time.monotonic() + pause_s
+
+
+def _messages_of(providers: Iterable[str]) -> Iterator[str]:
+    """Give the keys of all hints that are to be routed or sent, or are in hand."""
+    for priority in Priority:
+        sending = (send_queue(provider, priority) for provider in providers)
+        for queue in (router_queue(priority), *sending):
+            yield f"{NAMESPACE}:{queue}.msgs"
+            yield f"{NAMESPACE}:{queue}.DQ.msgs"
 
 
 def _to_router(hint: Hint) -> Message[None]:

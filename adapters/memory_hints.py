@@ -48,6 +48,11 @@ class MemoryHints:
         self._reach()
         self.forgotten = False
 
+    def waiting(self) -> int:
+        """Return how many hints at emails nobody is done with."""
+        self._reach()
+        return sum(isinstance(hinted.what, Hint) for hinted in self.hinted)
+
     def route(self, hint: Hint, *, delay: timedelta = timedelta(0)) -> None:
         """Offer an email to the router."""
         self._put(router_queue(hint.priority), hint, delay)

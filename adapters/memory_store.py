@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 from ..domain.change import Change
-from ..domain.email import CLAIMABLE, Email
+from ..domain.email import CLAIMABLE, Email, Priority
 from ..domain.idempotency import Receipt
 
 
@@ -68,10 +68,14 @@ class MemoryStore:
         """Write several changes; see ``EmailStore.apply_all``."""
         return [self.apply(change) for change in changes]
 
-    def due(self, before: datetime, *, limit: int) -> Sequence[Email]:
-        """Return what is due, earliest first."""
+    def due(
+        self, before: datetime, *, limit: int, since: datetime | None = None
+    ) -> Sequence[Email]:
+        """Return what is due, earliest first; see ``EmailStore.due``."""
         found = [e for e in self._emails.copy().values() if e.due_at is not None]
         due = [e for e in found if e.due_at is not None and e.due_at <= before]
+        if since is not None:
+            due = [e for e in due if _is_fresh(e, since)]
         due.sort(key=lambda email: email.due_at or before)
         return [replace(email, content=None) for email in due[:limit]]
 
@@ -101,3 +105,8 @@ class MemoryStore:
 
 def _is_before(email: Email, instant: datetime) -> bool:
     return email.not_before is not None and email.not_before < instant
+
+
+def _is_fresh(email: Email, since: datetime) -> bool:
+    is_late = email.due_at is not None and email.due_at > since
+    return is_late and not email.offers and email.priority is not Priority.LOW

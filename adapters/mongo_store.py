@@ -21,7 +21,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from ..domain.change import Change
-from ..domain.email import CLAIMABLE, Email
+from ..domain.email import CLAIMABLE, Email, Priority
 from ..domain.errors import (
     StoreUnavailableError,
 )
@@ -283,9 +283,15 @@ class MongoStore:
         there = {document["_id"] for document in found}
         return [email_id in there for email_id in ids]
 
-    def due(self, before: datetime, *, limit: int) -> Sequence[Email]:
+    def due(
+        self, before: datetime, *, limit: int, since: datetime | None = None
+    ) -> Sequence[Email]:
         """Return what is due, earliest first; see ``EmailStore.due``."""
-        return self._find({"due_at": {"$lte": before}}, "due_at", limit)
+        query: Document = {"due_at": {"$lte": before}}
+        if since is not None:
+            query["due_at"]["$gt"] = since
+            query |= {"offers": 0, "priority": {"$ne": Priority.LOW.value}}
+        return self._find(query, "due_at", limit)
 
     def hasten(self, now: datetime, *, before: datetime) -> None:
         """Make due now what may be claimed before an instant and is not parked."""

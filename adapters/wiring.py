@@ -153,7 +153,9 @@ def build(settings: Settings, *, in_worker: bool = False) -> Parts:
         ledger=ledger,
         books=MongoBooks(database, bound_s=AUDIT_SEARCH_S),
         hints=RedisHints(
-            hints_client, away_s=AWAY_IN_WORKERS_S if in_worker else AWAY_S
+            hints_client,
+            providers=names,
+            away_s=AWAY_IN_WORKERS_S if in_worker else AWAY_S,
         ),
         clock=clock,
         chance=SystemChance(),

@@ -97,10 +97,13 @@ class EmailStore(Protocol):
         """
         ...
 
-    def due(self, before: datetime, *, limit: int) -> Sequence[Email]:
+    def due(
+        self, before: datetime, *, limit: int, since: datetime | None = None
+    ) -> Sequence[Email]:
         """Return open emails with ``due_at`` up to ``before``, earliest first.
 
-        They come without their content.
+        They come without their content. With ``since`` only what fell due after it,
+        was never offered and is of no low priority: what a backlog is not to hold up.
 
         Raises:
             StoreUnavailableError: The store did not answer.
@@ -145,6 +148,10 @@ class Hints(Protocol):
 
     def remember(self) -> None:
         """Note that everything open has been offered again."""
+        ...
+
+    def waiting(self) -> int:
+        """Return how many hints at emails nobody is done with, about."""
         ...
 
     def route(self, hint: Hint, *, delay: timedelta = timedelta(0)) -> None:

@@ -22,6 +22,14 @@ from .asked import Asked
 SLICE = 1_000
 SLICES = 20
 
+#: While so many hints wait in Redis, nothing of a backlog is offered. That bounds what
+#: they take of its memory, at less than a kilobyte each, and most of them are taken
+#: before they would be offered once more. It is work for some seconds at least.
+MOST_WAITING = 10_000
+
+#: What fell due within this does not wait for a backlog: some periods of the sweep.
+LATELY = timedelta(seconds=60)
+
 #: Emails that are written, and then hinted at, together. What a lost batch of hints
 #: leaves without one is made due again as soon as Redis is back.
 BATCH = 100
@@ -73,20 +81,24 @@ class Offer:
             self._wake_parked(profile.name, now=now)
         swept = Counter[str]()
         for number, batch in enumerate(self._batches(now)):
-            # All after the first batch is a backlog.
-            swept += self._take(batch, now=now, last=number > 0)
+            # All after the first batch is a backlog, and takes its time.
+            swept += self._take(batch, now=self.clock.now(), last=number > 0)
         return Swept(**swept)
 
     def _batches(self, now: datetime) -> Iterator[list[Email]]:
         """Give what is due, slice after slice, until nothing new comes."""
-        seen = set[str]()
-        for _ in range(SLICES):
-            found = self.store.due(now + self.horizon, limit=SLICE)
-            new = [email for email in found if email.email_id not in seen]
-            seen.update(email.email_id for email in new)
-            for start in range(0, len(new), BATCH):
-                yield new[start : start + BATCH]
-            if len(found) < SLICE or not new:
+        until, seen = now + self.horizon, set[str]()
+        for number in range(SLICES):
+            found = self.store.due(until, limit=SLICE)
+            is_backlog, before = len(found) == SLICE, len(seen)
+            if is_backlog and number == 0:
+                lately = self.store.due(until, since=now - LATELY, limit=SLICE)
+                yield from _cut(lately, seen)
+            is_full = is_backlog and self.hints.waiting() >= MOST_WAITING
+            if is_full:
+                found = [each for each in found if not self._may_claim(each, now)]
+            yield from _cut(found, seen)
+            if not is_backlog or is_full or len(seen) == before:
                 return
 
     def _take(
@@ -97,7 +109,7 @@ class Offer:
         for email in batch:
             if email.state not in CLAIMABLE:
                 lapsed.append(email)
-            elif is_expired(email, now=now, policy=self.policy):
+            elif not self._may_claim(email, now):
                 expired.append(email)
             elif _is_wanted(email, now):
                 wanted.append(email)
@@ -106,6 +118,11 @@ class Offer:
             offered=self._offer(wanted, now=now, last=last),
             reconciled=self._reconcile(lapsed, now=now),
         )
+
+    def _may_claim(self, email: Email, now: datetime) -> bool:
+        """Whether a hint is of any use."""
+        is_old = is_expired(email, now=now, policy=self.policy)
+        return email.state in CLAIMABLE and not is_old
 
     def _fail(self, emails: Sequence[Email], *, now: datetime) -> int:
         if not emails:
@@ -149,6 +166,14 @@ class Offer:
         if health.retry_at is None or health.retry_at <= now:
             for email in self.store.parked(provider, limit=1):
                 self.hints.route_all([(Hint.of(email), timedelta(0))])
+
+
+def _cut(found: Sequence[Email], seen: set[str]) -> Iterator[list[Email]]:
+    """Give in batches what was not seen yet, and note it."""
+    new = [email for email in found if email.email_id not in seen]
+    seen.update(email.email_id for email in new)
+    for start in range(0, len(new), BATCH):
+        yield new[start : start + BATCH]
 
 
 def _hint(change: Change, *, now: datetime, last: bool) -> tuple[Hint, timedelta]:

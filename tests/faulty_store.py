@@ -53,9 +53,11 @@ class FaultyStore(MemoryStore):
         self._be_here()
         return super().apply_all(changes)
 
-    def due(self, before: datetime, *, limit: int) -> Sequence[Email]:
+    def due(
+        self, before: datetime, *, limit: int, since: datetime | None = None
+    ) -> Sequence[Email]:
         self._be_here()
-        return super().due(before, limit=limit)
+        return super().due(before, limit=limit, since=since)
 
     def hasten(self, now: datetime, *, before: datetime) -> None:
         self._be_here()

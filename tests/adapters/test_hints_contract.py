@@ -89,7 +89,7 @@ def a_memory_stand() -> Stand:
 
 def a_redis_stand(server: Any) -> Stand:
     client = impatient_client(server.url)
-    hints = RedisHints(client, away_s=0.0)
+    hints = RedisHints(client, providers=[ALPHA], away_s=0.0)
     hints.remember()
 
     @contextmanager
@@ -239,6 +239,22 @@ class TestGiving:
         assert len(stand.waiting()) == THREADS
 
 
+class TestWaiting:
+    def test_hints_at_emails_are_counted_and_nothing_else(self, stand: Stand) -> None:
+        for kind in GIVEN:
+            stand.give(kind)
+            stand.give(kind, seconds(20))
+        many = [(a_hint(priority=priority), seconds(0)) for priority in Priority]
+        stand.hints.route_all(many * 30)
+
+        assert stand.hints.waiting() == 2 + 2 + len(Priority) * 30
+
+    def test_without_any_there_are_none(self, stand: Stand) -> None:
+        stand.give("release")
+
+        assert stand.hints.waiting() == 0
+
+
 class TestAway:
     @pytest.mark.parametrize("kind", GIVEN)
     def test_a_hint_that_is_not_taken_is_told(self, stand: Stand, kind: str) -> None:
@@ -251,6 +267,8 @@ class TestAway:
                 stand.hints.has_forgotten()
             with pytest.raises(HintError):
                 stand.hints.remember()
+            with pytest.raises(HintError):
+                stand.hints.waiting()
 
     def test_afterwards_hints_are_taken_again(self, stand: Stand) -> None:
         with stand.away(), pytest.raises(HintError):

@@ -8,7 +8,7 @@ import pytest
 from postroom.adapters.mongo_inserts import LARGEST_INLINE
 from postroom.domain import interventions, lifecycle
 from postroom.domain.change import Change
-from postroom.domain.email import Attachment, Email, State
+from postroom.domain.email import Attachment, Email, Priority, State
 from postroom.domain.outcome import Accepted, RecipientRefusal, RefusalKind
 from postroom.domain.ports import EmailStore
 from postroom.domain.settling import record
@@ -292,6 +292,23 @@ class TestDue:
         store.insert(an_email(due_at=NOW, content=content))
 
         assert [e.content for e in store.due(NOW, limit=1)] == [None]
+
+    def test_what_fell_due_lately_is_found_behind_what_did_not(
+        self, store: EmailStore
+    ) -> None:
+        wanted = [
+            inserted(store, an_email(email_id=an_id(1), due_at=at(5))),
+            inserted(store, an_email(State.SENDING, email_id=an_id(2), due_at=at(6))),
+        ]
+        inserted(store, an_email(email_id=an_id(3), due_at=at(0)))
+        inserted(store, an_email(email_id=an_id(4), due_at=at(99)))
+        inserted(store, an_email(email_id=an_id(5), due_at=at(5), offers=1))
+        low = an_email(email_id=an_id(6), due_at=at(5), priority=Priority.LOW)
+        inserted(store, low)
+
+        found = store.due(at(9), since=at(0), limit=10)
+
+        assert [e.email_id for e in found] == [each.email_id for each in wanted]
 
 
 class TestParked:

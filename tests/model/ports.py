@@ -153,6 +153,9 @@ class Ports:
     def remember(self) -> None:
         self.has_lost_all = False
 
+    def waiting(self) -> int:
+        return 0
+
     def route(self, hint: Hint, *, delay: timedelta = timedelta(0)) -> None:
         self.hinted = True
 

@@ -129,6 +129,98 @@ def test_a_backlog_lets_what_is_fresh_go_first(
     assert world.email(f"{2:024x}").priority is Priority.HIGH
 
 
+class TestBacklog:
+    """More is due than one slice: it goes on as fast as it is taken, and no faster."""
+
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, size in {"SLICE": 4, "BATCH": 2, "MOST_WAITING": 10}.items():
+            monkeypatch.setattr(offer_module, name, size)
+
+    def test_so_many_hints_wait_and_no_more_than_a_slice_beyond(
+        self, world: Simulation
+    ) -> None:
+        emails = [a_waiting_one(world, number) for number in range(50)]
+
+        for _ in range(5):
+            world.offer()
+
+        assert len(hinted(world)) == 12
+        offers = [world.email(email.email_id).offers for email in emails]
+        assert offers == [1] * 12 + [0] * 38
+
+    def test_it_goes_on_where_hints_were_taken(self, world: Simulation) -> None:
+        for number in range(20):
+            a_waiting_one(world, number)
+        world.offer()
+        world.hints.hinted.clear()
+
+        assert world.offer() == Swept(offered=8)
+        assert world.offer() == Swept()
+
+    def test_no_hint_waits_twice_as_nobody_takes_them(self, world: Simulation) -> None:
+        for number in range(20):
+            a_waiting_one(world, number)
+
+        for _ in range(10):
+            world.offer()
+            world.clock.advance(seconds(120))
+
+        assert len(hinted(world)) == 12
+
+    def test_what_falls_due_meanwhile_goes_first_and_by_its_own_priority(
+        self, world: Simulation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(offer_module, "SLICES", 3)
+        for number in range(50):
+            a_waiting_one(world, number)
+        fresh = an_email(
+            State.SCHEDULED, email_id="f" * 24, not_before=at(-1), due_at=at(-1)
+        )
+        world.store.put(fresh)
+
+        world.offer()
+
+        (queue, hint), *others = ((h.queue, h.what) for h in world.hints.hinted)
+        assert (queue, hint.email_id) == ("router", fresh.email_id)
+        assert {queue for queue, _ in others} == {"router.low"}
+
+    def test_what_falls_due_meanwhile_needs_no_room(self, world: Simulation) -> None:
+        for number in range(50):
+            a_waiting_one(world, number)
+        world.offer()
+        world.store.put(an_email(email_id="f" * 24, due_at=at(-1)))
+
+        assert world.offer() == Swept(offered=1)
+        assert world.email("f" * 24).offers == 1
+
+    def test_what_needs_no_hint_needs_no_room(self, world: Simulation) -> None:
+        for number in range(50):
+            a_waiting_one(world, number)
+        world.offer()
+        lapsed = an_email(State.SENDING, email_id="e" * 24, due_at=at(-2000))
+        world.store.put(lapsed)
+        world.store.put(an_email(due_at=at(-3000), first_due_at=at(-90_000)))
+
+        assert world.offer() == Swept(reconciled=1, expired=1)
+        assert world.email(ID).reason == "expired"
+
+    def test_it_ends_as_it_is_worked_off(self, world: Simulation) -> None:
+        ids = world.post(50)
+        world.flush()
+
+        world.run(seconds(300))
+
+        assert {world.email(email_id).state for email_id in ids} == {State.SENT}
+        assert set(world.copies().values()) == {1}
+
+
+def a_waiting_one(world: Simulation, number: int) -> Email:
+    email = an_email(email_id=f"{number:024x}", due_at=at(-1000 + number))
+    world.store.put(email)
+    return email
+
+
 class TestParked:
     """What waits for a provider is woken as soon as it is back."""
 
