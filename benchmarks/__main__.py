@@ -101,7 +101,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="of a round of requests (1.2)")
     parser.add_argument("--rounds", type=int, help="of each measurement (3)")
     parser.add_argument(
-        "--full", action="store_true", help="a quarter of an hour, 200,000 documents"
+        "--full", action="store_true", help="half an hour, 200,000 documents"
     )
     parser.add_argument("--tiny", action="store_true", help="only see that it works")
     parser.add_argument(

@@ -80,24 +80,24 @@ class Offer:
         for profile in self.profiles:
             self._wake_parked(profile.name, now=now)
         swept = Counter[str]()
-        for number, batch in enumerate(self._batches(now)):
-            # All after the first batch is a backlog, and takes its time.
-            swept += self._take(batch, now=self.clock.now(), last=number > 0)
+        for batch, last in self._batches(now):
+            # A backlog takes its time.
+            swept += self._take(batch, now=self.clock.now(), last=last)
         return Swept(**swept)
 
-    def _batches(self, now: datetime) -> Iterator[list[Email]]:
-        """Give what is due, slice after slice, until nothing new comes."""
+    def _batches(self, now: datetime) -> Iterator[tuple[list[Email], bool]]:
+        """Give what is due, slice after slice, and whether it goes last."""
         until, seen = now + self.horizon, set[str]()
         for number in range(SLICES):
             found = self.store.due(until, limit=SLICE)
             is_backlog, before = len(found) == SLICE, len(seen)
             if is_backlog and number == 0:
                 lately = self.store.due(until, since=now - LATELY, limit=SLICE)
-                yield from _cut(lately, seen)
+                yield from _cut(lately, seen, last=False)
             is_full = is_backlog and self.hints.waiting() >= MOST_WAITING
             if is_full:
                 found = [each for each in found if not self._may_claim(each, now)]
-            yield from _cut(found, seen)
+            yield from _cut(found, seen, last=is_backlog or number > 0)
             if not is_backlog or is_full or len(seen) == before:
                 return
 
@@ -168,12 +168,17 @@ class Offer:
                 self.hints.route_all([(Hint.of(email), timedelta(0))])
 
 
-def _cut(found: Sequence[Email], seen: set[str]) -> Iterator[list[Email]]:
-    """Give in batches what was not seen yet, and note it."""
+def _cut(
+    found: Sequence[Email], seen: set[str], *, last: bool
+) -> Iterator[tuple[list[Email], bool]]:
+    """Give in batches what was not seen yet, and note it.
+
+    More than a batch is a backlog too: all others go last in any case.
+    """
     new = [email for email in found if email.email_id not in seen]
     seen.update(email.email_id for email in new)
     for start in range(0, len(new), BATCH):
-        yield new[start : start + BATCH]
+        yield new[start : start + BATCH], last or start > 0
 
 
 def _hint(change: Change, *, now: datetime, last: bool) -> tuple[Hint, timedelta]:

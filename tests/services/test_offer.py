@@ -185,6 +185,16 @@ class TestBacklog:
         assert (queue, hint.email_id) == ("router", fresh.email_id)
         assert {queue for queue, _ in others} == {"router.low"}
 
+    def test_nothing_of_it_stands_before_what_is_accepted(
+        self, world: Simulation
+    ) -> None:
+        for number in range(50):
+            a_waiting_one(world, number)
+
+        world.offer()
+
+        assert {queue for queue, _ in hinted(world)} == {"router.low"}
+
     def test_what_falls_due_meanwhile_needs_no_room(self, world: Simulation) -> None:
         for number in range(50):
             a_waiting_one(world, number)
