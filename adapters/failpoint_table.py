@@ -56,6 +56,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "hints.release",
         "hints.remember",
         "hints.route_all",
+        "hints.waiting",
         "store.apply_all",
         "store.due",
         "store.hasten",

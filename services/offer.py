@@ -22,7 +22,7 @@ from .asked import Asked
 SLICE = 1_000
 SLICES = 20
 
-#: While so many hints wait in Redis, nothing of a backlog is offered. That bounds what
+#: While so many hints wait in Redis, only what is fresh is offered. That bounds what
 #: they take of its memory, at less than a kilobyte each, and most of them are taken
 #: before they would be offered once more. It is work for some seconds at least.
 MOST_WAITING = 10_000
@@ -91,10 +91,10 @@ class Offer:
         for number in range(SLICES):
             found = self.store.due(until, limit=SLICE)
             is_backlog, before = len(found) == SLICE, len(seen)
-            if is_backlog and number == 0:
+            is_full = bool(found) and self.hints.waiting() >= MOST_WAITING
+            if number == 0 and (is_backlog or is_full):
                 lately = self.store.due(until, since=now - LATELY, limit=SLICE)
                 yield from _cut(lately, seen, last=False)
-            is_full = is_backlog and self.hints.waiting() >= MOST_WAITING
             if is_full:
                 found = [each for each in found if not self._may_claim(each, now)]
             yield from _cut(found, seen, last=is_backlog or number > 0)

@@ -195,6 +195,19 @@ class TestBacklog:
 
         assert {queue for queue, _ in hinted(world)} == {"router.low"}
 
+    def test_what_is_less_than_a_slice_waits_for_room_too(
+        self, world: Simulation
+    ) -> None:
+        for number in range(12):
+            a_waiting_one(world, number)
+        world.offer()
+        late, fresh = a_waiting_one(world, 99), an_email(due_at=at(-1))
+        world.store.put(fresh)
+
+        assert world.offer() == Swept(offered=1)
+        assert world.email(late.email_id).offers == 0
+        assert world.email(fresh.email_id).offers == 1
+
     def test_what_falls_due_meanwhile_needs_no_room(self, world: Simulation) -> None:
         for number in range(50):
             a_waiting_one(world, number)
