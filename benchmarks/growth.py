@@ -30,17 +30,21 @@ from tests.ports import a_port
 NOTES = """
 Each collection holds so many emails that were sent, as the service stores them and with
 all its indexes. They are databases of one server, each with a web process of its own,
-and take turns in rounds. POST: over one connection, one at a time. Claim: an email is
-loaded and claimed by a guarded write, as before each call. Sweep: one run of the
-recovery sweep, with nothing due and with so many emails due. Times are medians over the
-rounds, CPU is that of all rounds. The ratios are to the smallest collection, of times
-the medians of those of each round; "sweep x" is of the largest sweep. What the embedded
-store does with an index is not what MongoDB does: it sorts lists in memory, so they are
-not here.
+and take turns at each of these things, in rounds. POST: over one connection, one at a
+time. Claim: an email is loaded and claimed by a guarded write, as before each call.
+Sweep: one run of the recovery sweep, with nothing due and with so many emails due.
+Times are medians over the rounds, CPU is that of all rounds. The ratios are to the
+smallest collection, of times the medians of those of each round; "sweep x" is of the
+largest sweep. What the embedded store does with an index is not what MongoDB does: it
+sorts lists in memory, so they are not here.
 """
 
 #: Emails that were accepted so long ago are due, and not yet too old.
 _AGE = timedelta(minutes=10)
+
+#: Into how many each of the size's rounds is shared out: the shorter they are, the more
+#: alike are the minutes of those that are compared.
+_SHARE = 2
 
 #: Operations before the first round: by then all connections are open.
 _WARM_UP = 5
@@ -60,9 +64,11 @@ def measure(folder: Path, size: Size, store: Store) -> Iterator[Table]:
             for documents in size.documents
         ]
         loaded = [desk.fill(sent) for desk in desks]
-        for desk in desks:
-            desk.turn(_WARM_UP)
-        rounds = [_round(desks, size, number) for number in range(size.rounds)]
+        _round(desks, _WARM_UP, 0)
+        count = max(1, size.grown // (_SHARE * size.rounds))
+        rounds = [
+            _round(desks, count, number) for number in range(_SHARE * size.rounds)
+        ]
     rows = [
         {"documents": documents, "loaded/s": per_s} | _row(rounds, at)
         for at, (documents, per_s) in enumerate(
@@ -83,12 +89,14 @@ def _samples(stack: Stack) -> tuple[Document, Document]:
     return sent, queued
 
 
-def _round(desks: Sequence[Desk], size: Size, number: int) -> list[Turn]:
-    """Let each have its turn, every other time in the opposite order."""
-    count = max(1, size.grown // size.rounds)
+def _round(desks: Sequence[Desk], count: int, number: int) -> list[Turn]:
+    """Do each thing on all of them in turn, every other time in the opposite order."""
     order = range(len(desks))[:: 1 if number % 2 else -1]
-    turns = {at: desks[at].turn(count) for at in order}
-    return [turns[at] for at in sorted(turns)]
+    turns: list[Turn] = [{} for _ in desks]
+    for act in (Desk.posts, Desk.claims, Desk.sweeps):
+        for at in order:
+            turns[at] |= act(desks[at], count)
+    return turns
 
 
 def _row(rounds: Sequence[Sequence[Turn]], at: int) -> dict[str, Cell]:
@@ -166,21 +174,6 @@ class Desk:
             )
         return self._documents / (time.perf_counter() - began)
 
-    def turn(self, count: int) -> Turn:
-        """Do everything so often, and measure."""
-        posted, post_cpu = self._posts(count)
-        claimed, claim_cpu = self._claims()
-        few, many = max(1, count // 2), 5 * count
-        return {
-            "POST p50 ms": posted,
-            f"POST {_CPU}": post_cpu,
-            "claim p50 ms": claimed,
-            f"claim {_CPU}": claim_cpu,
-            "sweep of 0, ms": self._sweep(0),
-            f"of {few}, ms": self._sweep(few),
-            f"of {many}, ms": self._sweep(many),
-        }
-
     def _older(self, sent: Document, number: int) -> Document:
         """Return such an email of some time ago, to somebody else."""
         then = self._now - timedelta(minutes=1 + number)
@@ -196,8 +189,8 @@ class Desk:
             "final_at": then,
         }
 
-    def _posts(self, count: int) -> tuple[float, float]:
-        """Return the median time of a POST, and the store's CPU for it, in ms."""
+    def posts(self, count: int) -> Turn:
+        """Post so many, one after the other."""
         order = Order(
             port=self._port,
             path="/api/emails",
@@ -208,17 +201,28 @@ class Desk:
         before = self._stack.cpus_s()
         answers = client.run(order).only(201)
         spent = per_email_ms(before, self._stack.cpus_s(), count)
-        return answers.p50_ms, spent["store"]
+        return {"POST p50 ms": answers.p50_ms, f"POST {_CPU}": spent["store"]}
 
-    def _claims(self) -> tuple[float, float]:
-        """Claim what was posted; return the same two figures. Then it goes."""
+    def claims(self, count: int) -> Turn:
+        """Claim what was posted. Then it goes."""
         found = self._emails.find({"due_at": {"$gt": self._now}}, {"_id": 1})
         keys = [document["_id"] for document in found]
+        assert len(keys) == count, keys
         before = self._stack.cpus_s()
         waits = sorted(self._claim(str(key)) for key in keys)
-        spent = per_email_ms(before, self._stack.cpus_s(), len(keys))
+        spent = per_email_ms(before, self._stack.cpus_s(), count)
         self._emails.delete_many({"_id": {"$in": keys}})
-        return percentile(waits, 50) * 1000, spent["store"]
+        p50_ms = percentile(waits, 50) * 1000
+        return {"claim p50 ms": p50_ms, f"claim {_CPU}": spent["store"]}
+
+    def sweeps(self, count: int) -> Turn:
+        """Sweep with nothing due, and with few and many that are."""
+        few, many = max(1, count // 2), 5 * count
+        return {
+            "sweep of 0, ms": self._sweep(0),
+            f"of {few}, ms": self._sweep(few),
+            f"of {many}, ms": self._sweep(many),
+        }
 
     def _claim(self, email_id: str) -> float:
         parts = self._parts
