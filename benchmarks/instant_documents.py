@@ -153,31 +153,40 @@ class Having:
         else:
             self._keys.add(key)
 
-    def keys(self) -> list[Any]:
-        """Return them as they are now."""
+    def keys(self, wanted: Any) -> Iterable[Any]:
+        """Give at least those whose value is wanted, as they are now."""
+        del wanted
         return list(self._keys)
 
 
 class HavingInOrder(Having):
-    """The same, in the order of their values."""
+    """The same, in the order of their values: many have the same one."""
 
     def __init__(self) -> None:
         super().__init__()
         self._values: dict[Any, Any] = {}
-        self._order: list[tuple[Any, Any]] = []
+        self._at: dict[Any, dict[Any, None]] = {}
+        self._order: list[Any] = []
 
     def note(self, key: Any, value: Any) -> None:
         """Put it in its place."""
         old = self._values.pop(key, _MISSING)
         if old is not _MISSING:
-            del self._order[bisect_left(self._order, (old, key))]
+            del self._at[old][key]
+            if not self._at[old]:
+                del self._at[old]
+                del self._order[bisect_left(self._order, old)]
         if value is not _MISSING:
             self._values[key] = value
-            insort(self._order, (value, key))
+            if value not in self._at:
+                self._at[value] = {}
+                insort(self._order, value)
+            self._at[value][key] = None
 
-    def keys(self) -> list[Any]:
-        """Return them as they are now, the lowest value first."""
-        return [key for _, key in self._order]
+    def keys(self, wanted: Any) -> Iterable[Any]:
+        """Give those whose value is wanted, the lowest first."""
+        for value in [value for value in self._order if _fits(value, wanted)]:
+            yield from list(self._at.get(value, ()))
 
 
 class Collection:
@@ -243,7 +252,7 @@ class Collection:
         if name is None:
             return list(self.documents.values())
         if name != "_id":
-            keys: Iterable[Any] = self._having[name].keys()
+            keys: Iterable[Any] = self._having[name].keys(query[name])
         elif isinstance(query[name], dict):
             keys = query[name]["$in"]
         else:
