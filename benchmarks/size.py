@@ -50,7 +50,7 @@ class Size:
     grown: int = 60
     due: tuple[int, ...] = (500, 2_000)
     due_delays_ms: tuple[int, ...] = (50,)
-    fresh: int = 60
+    fresh: int = 40
     warm_up: int = 5
 
 

@@ -62,26 +62,29 @@ _SLOWEST_PER_S = 20
 
 def measure(folder: Path, size: Size, store: Store) -> Iterator[Table]:
     """Yield the tables of one store."""
-    with Stack(folder / "sweep", store) as stack:
-        rows = [_swept(stack, due) for due in size.due]
-    for row in rows:
-        row["an email x"] = _ratio(row["ms an email"], rows[0]["ms an email"])
-    yield Table(
-        part="sweep",
-        title=f"Sweep of a backlog, {store} store",
-        rows=rows,
-        notes=SWEEP_NOTES,
-    )
-    fresh: list[dict[str, Cell]] = []
-    for delay_ms in size.due_delays_ms:
-        with Stack(folder / f"fresh-{delay_ms}", store) as stack:
-            fresh += _fresh(stack, size, delay_ms=delay_ms)
-    yield Table(
-        part="sweep",
-        title=f"Fresh mail beside a swept backlog, {store} store",
-        rows=fresh,
-        notes=FRESH_NOTES,
-    )
+    with Stack(folder, store) as stack:
+        stack.start("web")
+        stack.wait_until_ready()
+        like = queued_one(stack)
+        rows = [_swept(stack, due, like) for due in size.due]
+        for row in rows:
+            row["an email x"] = _ratio(row["ms an email"], rows[0]["ms an email"])
+        yield Table(
+            part="sweep",
+            title=f"Sweep of a backlog, {store} store",
+            rows=rows,
+            notes=SWEEP_NOTES,
+        )
+        yield Table(
+            part="sweep",
+            title=f"Fresh mail beside a swept backlog, {store} store",
+            rows=[
+                row
+                for ms in size.due_delays_ms
+                for row in _fresh(stack, size, ms, like)
+            ],
+            notes=FRESH_NOTES,
+        )
 
 
 @contextmanager
@@ -98,11 +101,7 @@ def _store_due(stack: Stack, due: int, like: Document) -> None:
 # The sweep alone
 
 
-def _swept(stack: Stack, due: int) -> dict[str, Cell]:
-    if "web" not in stack.pids:
-        stack.start("web")
-        stack.wait_until_ready()
-    like = queued_one(stack)
+def _swept(stack: Stack, due: int, like: Document) -> dict[str, Cell]:
     with stack.redis() as client, _emails(stack) as emails:
         client.flushdb()
         _store_due(stack, due, like)
@@ -156,27 +155,28 @@ class Fresh:
         return {i: each for i, each in self.posted.items() if first <= each[0] <= last}
 
 
-def _fresh(stack: Stack, size: Size, *, delay_ms: int) -> Iterator[dict[str, Cell]]:
+def _fresh(
+    stack: Stack, size: Size, delay_ms: int, like: Document
+) -> Iterator[dict[str, Cell]]:
     stack.provider.delay(delay_ms)
-    stack.start("web")
-    stack.wait_until_ready()
-    like = queued_one(stack)
     stack.start(*_SENDING)
     stack.wait_until_ready()
     _settled(stack, size.warm_up)
     quiet = _settled(stack, size.fresh)
-    first = _row(stack, quiet, due=0, delay_ms=delay_ms)
+    due, swept = size.due[-1], len(_passes(stack))
+    first = _row(stack, quiet, [], due=0, delay_ms=delay_ms)
     yield first
-    due = size.due[-1]
     stack.signal(signal.SIGSTOP, *_SENDING)
     try:
         _store_due(stack, due, like)
     finally:
         stack.signal(signal.SIGCONT, *_SENDING)
-    row = _row(stack, _settled(stack, backlog=due), due=due, delay_ms=delay_ms)
+    busy = _settled(stack, backlog=due)
+    row = _row(stack, busy, _passes(stack)[swept:], due=due, delay_ms=delay_ms)
     for name in ("p50 ms", "p99 ms", "POST p50 ms"):
         row[f"{name.removesuffix(' ms')} x"] = _ratio(row[name], first[name])
     yield row
+    stack.kill(*_SENDING)
 
 
 def _settled(stack: Stack, count: int | None = None, *, backlog: int = 0) -> Fresh:
@@ -225,10 +225,11 @@ class _Watch:
         self.hints = max(self.hints, sum(self._client.hlen(key) for key in keys))
 
 
-def _row(stack: Stack, fresh: Fresh, *, due: int, delay_ms: int) -> dict[str, Cell]:
+def _row(
+    stack: Stack, fresh: Fresh, swept: Sequence[int], *, due: int, delay_ms: int
+) -> dict[str, Cell]:
     taken = stack.provider.taken()
     at = dict(reversed(taken))  # the first call of each counts
-    swept = _passes(stack.folder / "router.log")
     backlog = sorted(when for id_, when in at.items() if id_ not in fresh.posted)
     posted = fresh.within(*(backlog[:1] + backlog[-1:]) if due else ())
     waits = sorted((at[id_] - began) * 1000 for id_, (began, _) in posted.items())
@@ -253,9 +254,9 @@ def _row(stack: Stack, fresh: Fresh, *, due: int, delay_ms: int) -> dict[str, Ce
     return row
 
 
-def _passes(log: Path) -> Sequence[int]:
+def _passes(stack: Stack) -> Sequence[int]:
     """Return how many emails each pass of the sweep offered, as its log says."""
-    lines = log.read_text().splitlines()
+    lines = (stack.folder / "router.log").read_text().splitlines()
     swept = (json.loads(line) for line in lines if '"sweep.done"' in line)
     return [line["offered"] for line in swept]
 
