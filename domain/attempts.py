@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime
 
 from .email import Attempt, Email
@@ -22,13 +21,12 @@ def standing_of(email: Email) -> Standing:
             redriven=email.redrives > 0,
             bound_to=email.bound_to,
         )
-    tries = Counter(
-        attempt.provider
-        for attempt in email.attempts
-        if attempt.round == email.round and attempt.code != TOO_LATE
-    )
+    tries: dict[str, int] = {}
+    for attempt in email.attempts:
+        if attempt.round == email.round and attempt.code != TOO_LATE:
+            tries[attempt.provider] = tries.get(attempt.provider, 0) + 1
     return Standing(
-        tries=dict(tries),
+        tries=tries,
         excluded=frozenset(
             attempt.provider
             for attempt in since_redrive(email)

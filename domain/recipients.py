@@ -50,6 +50,8 @@ def refused_of(outcome: Outcome) -> tuple[int, ...]:
 
 def given_up(email: Email, *, reason: str) -> Email:
     """Return the email with those refused that nobody is to try any more."""
+    if not email.pending:
+        return email
     recipients = tuple(
         replace(r, state=RecipientState.REFUSED, code=r.code or reason)
         if r.state is RecipientState.PENDING

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import assert_never
 
 from . import lifecycle
@@ -323,42 +324,39 @@ def _ended(
 ) -> Attempt:
     """Return the attempt with its outcome written in."""
     outcome = result.outcome
-    ended = replace(
+    delay = partial(_delay, email, attempt.provider, result, policy=policy)
+    ended = partial(
+        replace,
         attempt,
         ended_at=now,
         refused=refused_of(outcome),
         latency_ms=round(result.latency / timedelta(milliseconds=1)),
     )
-    delay = _delay(email, attempt.provider, result, policy=policy)
     match outcome:
         case Accepted():
-            return replace(
-                ended,
+            return ended(
                 outcome=OutcomeWord.ACCEPTED,
                 provider_message_id=outcome.provider_message_id,
-                retry_at=now + delay if outcome.refused else None,
+                retry_at=now + delay() if outcome.refused else None,
             )
         case Refused():
-            return replace(
-                ended,
+            return ended(
                 outcome=OutcomeWord.REFUSED,
                 kind=outcome.kind,
                 certain=outcome.certain,
                 code=outcome.code,
                 detail=_words(email, outcome.detail),
-                retry_at=now + at_least(delay, outcome.retry_after),
+                retry_at=now + at_least(delay(), outcome.retry_after),
             )
         case NotSent():
-            return replace(
-                ended,
+            return ended(
                 outcome=OutcomeWord.NOT_SENT,
                 code=TOO_LATE if outcome.late else outcome.cause,
                 detail=_words(email, outcome.detail),
-                retry_at=now + delay,
+                retry_at=now + delay(),
             )
         case Unknown():
-            return replace(
-                ended,
+            return ended(
                 outcome=OutcomeWord.UNKNOWN,
                 code=outcome.cause,
                 detail=_words(email, outcome.detail),

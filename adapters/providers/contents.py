@@ -7,7 +7,6 @@ meant, instead of letting it change the email in silence.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from email.header import Header
 from email.utils import formataddr
@@ -39,6 +38,9 @@ OWN_HEADERS = frozenset(
 )
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+#: All of Unicode's categories Cc, Zl and Zp.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def content_of(email: Email) -> Content:
@@ -170,7 +172,7 @@ def one_line(text: str, *, field: str) -> str:
     Raises:
         UnbuildableError: It has: a line break could become a second header.
     """
-    if any(unicodedata.category(char) in {"Cc", "Zl", "Zp"} for char in text):
+    if _CONTROLS.search(text):
         raise UnbuildableError("control characters are not carried", field=field)
     return text
 
