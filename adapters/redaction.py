@@ -31,7 +31,7 @@ DEEPEST = 4
 #: A local part (RFC 5322 `atext`, any script, or quoted), an @ as it is or as in a
 #: URL, and what follows. Every repetition is bounded, so the time is linear.
 _ADDRESS = re.compile(
-    r"""(?:"[^"\n]{0,64}"|[\w.!#$%&*+/=?^`{|}~-][\w.!#$%&'*+/=?^`{|}~-]{0,63})"""
+    r"""(?:"[^"\n]{0,64}"|'{1,64}(?=@|%40)|[\w.!#$%&*+/=?^`{|}~-][\w.!#$%&'*+/=?^`{|}~-]{0,63})"""
     r"""(?:@|%40)(?:[\w.%-]{1,255}|\[[0-9A-Fa-f:.IPv]{1,64}\])""",
 )
 
