@@ -157,7 +157,6 @@ class Desk:
         self._now: datetime = parts.clock.now()
         line = procfile.read(ROOT / "Procfile")["web"]
         stack.run(f"web {self._documents}", line, **environ)
-        stack.wait_for_port(self._port)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -172,7 +171,9 @@ class Desk:
                 [self._older(sent, start + number) for number in range(count)],
                 ordered=False,
             )
-        return self._documents / (time.perf_counter() - began)
+        took = time.perf_counter() - began
+        self._stack.wait_for_port(self._port)
+        return self._documents / took
 
     def _older(self, sent: Document, number: int) -> Document:
         """Return such an email of some time ago, to somebody else."""
