@@ -103,6 +103,13 @@ class _StandardError(logging.Handler):
     module; one write for each line keeps the lines of several processes whole.
     """
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write a record, without waiting for other threads: lines stay whole."""
+        is_wanted = bool(self.filter(record))
+        if is_wanted:
+            self.emit(record)
+        return is_wanted
+
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
