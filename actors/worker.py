@@ -18,6 +18,7 @@ from ..adapters.bell import ring
 from ..adapters.metrics_listener import listen
 from ..adapters.metrics_page import MetricsPage
 from ..adapters.settings import Settings
+from ..adapters.shared_script import share_trips
 from ..adapters.turns import take_turns
 from ..adapters.wiring import Parts, build, tell
 from ..domain.errors import SettingsError
@@ -114,7 +115,7 @@ def _parts(*, queues: bool = False) -> Parts:
 def _broker(parts: Parts, owner: str, *middleware: Middleware) -> SteadyBroker:
     ours = [GracefulStop(), QuietStart(), SecondChance(), *middleware]
     broker = build_broker(parts.broker_client, ours, bell_client=parts.bell_client)
-    ring(take_turns(broker))
+    share_trips(ring(take_turns(broker)))
     return parts.failpoints.fit_broker(owner, broker)
 
 

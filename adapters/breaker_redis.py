@@ -30,6 +30,7 @@ from .breaker_facts import (
 )
 from .breaker_latency import class_of
 from .breakers import LeasedStorage
+from .shared_script import SharedScript
 
 #: How old what this process knows may be for a call to pass without a trip, in s.
 FRESH_S = 0.25
@@ -61,7 +62,8 @@ class BreakerScripts:
             return client.register_script(start + read_lua(f"breaker_{name}"))
 
         self.admit = script("admit")
-        self.report = script("report")
+        #: One for each email that is sent.
+        self.report = SharedScript(client, script("report"))
         self.elect = script("elect")
         self.release = script("release")
         self.tell = script("tell")
@@ -211,7 +213,9 @@ class LeasedRedisStorage(LeasedStorage):
         word, facts = self._ask(self._scripts.admit, token, int(probe))
         return Admission(verdict=Verdict(word), facts=facts)
 
-    def _ask(self, script: Script, *words: str | int) -> tuple[str, Facts]:
+    def _ask(
+        self, script: Script | SharedScript, *words: str | int
+    ) -> tuple[str, Facts]:
         args = (*rule_words(self.rules), *words)
         reply = json.loads(script(keys=self.keys, args=args))
         facts = facts_of(reply)

@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import redis
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import dq_name
-from redis.client import Pipeline
-from redis.commands.core import Script
-from redis.exceptions import NoScriptError
 
 from .bell import ring
+from .shared_script import share_trips
 from .turns import take_turns
-
-#: A message, and after how many ms.
-Waiting = tuple[Message[None], int | None]
-
-
-class _Pipeable:
-    """A script that goes into the pipeline of its thread, if there is one."""
-
-    def __init__(self, script: Script) -> None:
-        self._script = script
-        self._thread = threading.local()
-
-    def __call__(self, *, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        pipeline: Pipeline | None = getattr(self._thread, "pipeline", None)
-        if pipeline is None:
-            return self._script(keys=keys, args=args)
-        # Not by the script itself, which would ask Redis first whether it is known.
-        return pipeline.evalsha(self._script.sha, len(keys), *keys, *args)
-
-    def into(self, pipeline: Pipeline | None) -> None:
-        """Run nothing any more but into a pipeline, or at once again."""
-        self._thread.pipeline = pipeline
-
-    def load(self, client: redis.Redis) -> None:
-        """Make it known to a server that has not seen it, or was emptied."""
-        self._script.sha = client.script_load(self._script.script)
 
 
 class EnqueueBroker(RedisBroker):
@@ -50,9 +22,7 @@ class EnqueueBroker(RedisBroker):
 
     def __init__(self, client: redis.Redis) -> None:
         super().__init__(client=client, middleware=[])  # type: ignore[no-untyped-call]
-        ring(take_turns(self))
-        self._dispatching = _Pipeable(self.scripts["dispatch"])
-        self.scripts["dispatch"] = self._dispatching
+        self._sharing = share_trips(ring(take_turns(self)))
 
     def enqueue(
         self, message: Message[Any], *, delay: int | None = None
@@ -77,26 +47,12 @@ class EnqueueBroker(RedisBroker):
         self.do_enqueue(queue, message.message_id, message.encode())
         return message
 
-    def enqueue_all(self, messages: Sequence[Waiting]) -> None:
-        """Enqueue messages, each with its delay in ms, in one pipeline.
+    def enqueue_all(self, messages: Sequence[tuple[Message[None], int | None]]) -> None:
+        """Enqueue messages, each with its delay in ms, in one trip.
 
         Raises:
             redis.RedisError: Redis did not take them all.
         """
-        answers = self._pipelined(messages)
-        if any(isinstance(answer, NoScriptError) for answer in answers):
-            self._dispatching.load(self.client)
-            answers = self._pipelined(messages)
-        for answer in answers:
-            if isinstance(answer, redis.RedisError):
-                raise answer
-
-    def _pipelined(self, messages: Sequence[Waiting]) -> list[Any]:
-        with self.client.pipeline(transaction=False) as pipeline:
-            self._dispatching.into(pipeline)
-            try:
-                for message, delay in messages:
-                    self.enqueue(message, delay=delay)
-            finally:
-                self._dispatching.into(None)
-            return pipeline.execute(raise_on_error=False)
+        self._sharing.all_of(
+            partial(self.enqueue, message, delay=delay) for message, delay in messages
+        )

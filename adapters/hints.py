@@ -22,8 +22,7 @@ from ..domain.hint import (
     router_queue,
     send_queue,
 )
-from .dramatiq_pipeline import EnqueueBroker, Waiting
-from .gathering import Gathering
+from .dramatiq_pipeline import EnqueueBroker
 from .send_queues import NAMESPACE
 
 T = TypeVar("T")
@@ -64,7 +63,6 @@ class RedisHints:
         self._client = client
         self._counted = tuple(_messages_of(providers))
         self._broker = EnqueueBroker(client)
-        self._single = Gathering(self._put)
         self._away_s = away_s
         self._away_until = 0.0
         self._failures = 0
@@ -135,22 +133,16 @@ class RedisHints:
         waiting = [(message, _wait_ms(delay)) for message, delay in messages]
         try:
             if len(waiting) == 1:
-                self._single.do(waiting[0])
+                message, wait_ms = waiting[0]
+                self._ask(lambda: self._broker.enqueue(message, delay=wait_ms))
             else:
-                self._put(waiting)
+                self._ask(lambda: self._broker.enqueue_all(waiting))
         except HintError:
             # Many at once are more than a hint or two, which the grace makes up for.
             self._was_away = self._was_away or len(messages) > 1
             queues = sorted({message.queue_name for message, _ in messages})
             log.info("hint.failed", queue=" ".join(queues), count=len(messages))
             raise
-
-    def _put(self, waiting: Sequence[Waiting]) -> None:
-        if len(waiting) == 1:
-            message, wait_ms = waiting[0]
-            self._ask(lambda: self._broker.enqueue(message, delay=wait_ms))
-        else:
-            self._ask(lambda: self._broker.enqueue_all(waiting))
 
     def _ask(self, what: Callable[[], T]) -> T:
         if time.monotonic() < self._away_until:

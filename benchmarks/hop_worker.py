@@ -15,6 +15,7 @@ from dramatiq import Broker, Message
 from dramatiq.brokers.redis import RedisBroker
 
 from postroom.actors.broker import build_broker
+from postroom.adapters.shared_script import share_trips
 from postroom.adapters.turns import take_turns
 
 QUEUE = "hop"
@@ -26,7 +27,9 @@ REACHED = "bench:reached"
 def product() -> None:
     """Set up a process on the broker of the product's workers."""
     client = _client()
-    _declare(take_turns(build_broker(client)), client)
+    broker = take_turns(build_broker(client))
+    share_trips(broker)
+    _declare(broker, client)
 
 
 def stock() -> None:
