@@ -18,6 +18,9 @@ from .redaction import Redactor
 #: What JSON writes as the careful way does. Anything else has a form of its own there.
 _PLAIN = (str, int, float, type(None))
 
+#: What every record has, and what another handler's formatter may leave on it.
+_KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
 _encode = json.JSONEncoder(allow_nan=False).encode
 
 
@@ -42,9 +45,19 @@ class QuickLines(logging.Formatter):
         return self._careful.format(record)
 
 
+def _fields(record: logging.LogRecord) -> Mapping[str, Any]:
+    """Return what an event says, by structlog or as standard logging's extra."""
+    if isinstance(record.msg, dict):
+        return record.msg
+    if record.args or record.stack_info or not isinstance(record.msg, str):
+        return {}
+    extra = {name: said for name, said in vars(record).items() if name not in _KNOWN}
+    return {"event": record.msg, **extra}
+
+
 def _line(record: logging.LogRecord) -> str | None:
     """Return the event as it is, or ``None`` if not all of it is plain."""
-    fields: Mapping[str, Any] = record.msg if isinstance(record.msg, dict) else {}
+    fields = _fields(record)
     if not fields or "exc_info" in fields or record.exc_info:
         return None
     if not all(isinstance(value, _PLAIN) for value in fields.values()):

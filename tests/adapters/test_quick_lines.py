@@ -71,6 +71,21 @@ def test_a_plain_event_takes_the_short_way() -> None:
     }
 
 
+def test_so_does_one_of_standard_logging_with_its_extra() -> None:
+    record = a_record("email.attempted", attempt=2, kind=None, message="formatted")
+
+    said = json.loads(LINES.format(record))
+
+    del said["timestamp"], said["pid"]
+    assert said == {
+        "event": "email.attempted",
+        "attempt": 2,
+        "kind": None,
+        "logger": "postroom.x",
+        "level": "warning",
+    }
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -90,6 +105,7 @@ def test_a_plain_event_takes_the_short_way() -> None:
 )
 def test_what_needs_care_gets_it(value: object) -> None:
     assert LINES.format(a_record({"event": "x", "field": value})) == "careful"
+    assert LINES.format(a_record("x", field=value)) == "careful"
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -101,5 +117,8 @@ def test_so_do_lines_of_libraries_and_exceptions() -> None:
     told = (ValueError, ValueError("x"), None)
 
     assert LINES.format(a_record("%s", args=("a",))) == "careful"
+    assert LINES.format(a_record("of ada@example.com")) == "careful"
+    assert LINES.format(a_record(ValueError("x"))) == "careful"
+    assert LINES.format(a_record("x", stack_info="Stack")) == "careful"
     assert LINES.format(a_record({"event": "x", "exc_info": True})) == "careful"
     assert LINES.format(a_record({"event": "x"}, exc_info=told)) == "careful"
