@@ -9,6 +9,7 @@ soon as the first is back. Why so: docs/adr/0050-together.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Generic, TypeVar
@@ -22,6 +23,10 @@ MOST = 32
 #: connection that hangs must not hold up what others could do.
 PATIENCE_S = 0.005
 
+#: How long somebody waits who was taken along, in seconds: longer than any trip lasts.
+#: Only where a thread was interrupted between two steps does it come to that.
+LONGEST_S = 15.0
+
 
 def _closed() -> Lock:
     lock = Lock()
@@ -31,26 +36,35 @@ def _closed() -> Lock:
 
 @dataclass(slots=True, eq=False)
 class _Place(Generic[Item]):
-    """Somebody's place: in the queue, then in a group.
+    """Somebody's place among those who wait.
 
     Attributes:
-        group: Those that it leads, itself the first of them.
-        failure: Why it was not done, or nobody knows whether it was.
-        called: Opened once, when it leads or is done.
+        is_over: Its trip was made, or has failed.
+        failure: Why it has failed.
+        called: Opened when the trip is over, or there is none under way.
     """
 
     item: Item
-    group: list[_Place[Item]] | None = None
+    is_over: bool = False
     failure: Exception | None = None
     called: Lock = field(default_factory=_closed)
+
+    def call(self) -> None:
+        """Wake it; twice is once."""
+        with suppress(RuntimeError):
+            self.called.release()
 
 
 class Gathering(Generic[Item]):
     """Has things done together; safe to use from many threads.
 
+    A thread may be interrupted anywhere, as Dramatiq does with its own. So nobody is
+    relied upon to go: each who waits goes by itself if nobody takes it along. What an
+    interrupted thread may have done, or not, is done once more.
+
     Args:
         do: Does all of them, or fails. It runs in the thread of one of them, and must
-            bound its time itself.
+            bound its time itself. Done twice it must be the same as once.
     """
 
     def __init__(self, do: Callable[[Sequence[Item]], None]) -> None:
@@ -58,21 +72,6 @@ class Gathering(Generic[Item]):
         self._lock = Lock()
         self._is_under_way = False
         self._waiting: list[_Place[Item]] = []
-
-    def failure_of(self, item: Item) -> Exception | None:
-        """Have it done; return why the whole of its group failed, if it did."""
-        place = _Place(item)
-        with self._lock:
-            if self._is_under_way:
-                self._waiting.append(place)
-            else:
-                self._is_under_way = True
-                place.group = [place]
-        if place.group is None:
-            self._wait(place)
-        if place.group is not None:
-            self._lead(place.group)
-        return place.failure
 
     def do(self, item: Item) -> None:
         """Have it done.
@@ -84,41 +83,75 @@ class Gathering(Generic[Item]):
         if failure is not None:
             raise failure
 
-    def _wait(self, place: _Place[Item]) -> None:
-        """Wait until it is done, or has a group to lead."""
-        if place.called.acquire(timeout=PATIENCE_S):
-            return
+    def failure_of(self, item: Item) -> Exception | None:
+        """Have it done; return why the whole of its group failed, if it did."""
+        place = _Place(item)
+        try:
+            group = self._enter(place) or self._wait(place)
+            if group:
+                self._go(group)
+            if not place.is_over:
+                self._go([place])  # who took it along was interrupted
+        except BaseException:
+            with self._lock:
+                self._leave(place)
+            raise
+        return place.failure
+
+    def _enter(self, place: _Place[Item]) -> list[_Place[Item]]:
+        """Return the place if it may go at once; else it waits from now on."""
         with self._lock:
-            if place in self._waiting:
-                place.group = self._next_group(first=place)
-                return
-        place.called.acquire()
+            if self._is_under_way:
+                self._waiting.append(place)
+                return []
+            self._is_under_way = True
+            return [place]
 
-    def _next_group(self, first: _Place[Item]) -> list[_Place[Item]]:
-        self._waiting.remove(first)
-        group = [first, *self._waiting[: MOST - 1]]
-        del self._waiting[: MOST - 1]
-        return group
+    def _wait(self, place: _Place[Item]) -> list[_Place[Item]]:
+        """Return with whom it goes; nobody if it was taken along."""
+        patience_s = PATIENCE_S
+        while not place.is_over:
+            is_called = place.called.acquire(timeout=patience_s)
+            with self._lock:
+                if self._leave(place):
+                    others = self._waiting[: MOST - 1]
+                    del self._waiting[: MOST - 1]
+                    return [place, *others]
+            if not is_called and patience_s == LONGEST_S:
+                break
+            patience_s = LONGEST_S
+        return []
 
-    def _lead(self, group: list[_Place[Item]]) -> None:
-        failure: Exception | None = RuntimeError("who did it was interrupted")
+    def _leave(self, place: _Place[Item]) -> bool:
+        """Return whether it was among those who wait, as it is no longer."""
+        with suppress(ValueError):
+            self._waiting.remove(place)
+            return True
+        return False
+
+    def _go(self, group: list[_Place[Item]]) -> None:
+        """Do it for a group; the first of them is this thread's own."""
         try:
             self._do([place.item for place in group])
-            failure = None
         except Exception as ex:  # noqa: BLE001 - for each of the group to judge
-            failure = ex
+            self._end(group, ex)
+        except BaseException:
+            with self._lock:
+                self._waiting[:0] = group[1:]  # one of them will go
+            raise
+        else:
+            self._end(group, None)
         finally:
-            self._let_next_go()
             for place in group:
-                place.failure = failure
-            for place in group[1:]:
-                place.called.release()
+                place.call()
+            self._call_next()
 
-    def _let_next_go(self) -> None:
+    def _end(self, group: list[_Place[Item]], failure: Exception | None) -> None:
+        for place in group:
+            place.failure, place.is_over = failure, True
+
+    def _call_next(self) -> None:
         with self._lock:
-            if not self._waiting:
-                self._is_under_way = False
-                return
-            first = self._waiting[0]
-            first.group = self._next_group(first)
-        first.called.release()
+            self._is_under_way = bool(self._waiting)
+            if self._waiting:
+                self._waiting[0].call()

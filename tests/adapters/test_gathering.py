@@ -142,22 +142,85 @@ def test_a_failure_is_raised_where_that_is_asked_for() -> None:
         Gathering(fail).do(1)
 
 
+class Interrupted(BaseException):
+    """What Dramatiq raises in its threads is no plain exception either."""
+
+
 @pytest.mark.usefixtures("patient")
-def test_an_interrupted_leader_leaves_nobody_behind(pool: ThreadPoolExecutor) -> None:
+def test_of_an_interrupted_group_the_others_go_again(pool: ThreadPoolExecutor) -> None:
     gate = Gate()
+    is_interrupted = False
 
-    def interrupt(items: Sequence[int]) -> None:
+    def interrupt_once(items: Sequence[int]) -> None:
+        nonlocal is_interrupted
         gate(items)
-        if 0 in items:
-            raise KeyboardInterrupt
+        if len(items) > 1 and not is_interrupted:
+            is_interrupted = True
+            raise Interrupted
 
-    trips = Gathering(interrupt)
-    first, *others = behind_the_first(trips, gate, pool, 3)
+    trips = Gathering(interrupt_once)
+    futures = behind_the_first(trips, gate, pool, 5)
 
     gate.open.set()
 
-    assert isinstance(first.exception(PATIENCE_S), KeyboardInterrupt)
-    assert [each.result(PATIENCE_S) for each in others] == [None] * 3
+    ends = [each.exception(PATIENCE_S) for each in futures]
+    assert [type(end) for end in ends if end] == [Interrupted]
+    assert [each.result() for each in futures if not each.exception()] == [None] * 5
+    assert [len(group) for group in gate.groups] == [1, 5, 4]
+    assert trips.failure_of(9) is None
+
+
+@pytest.mark.usefixtures("patient")
+def test_who_is_interrupted_while_it_waits_is_waited_for_by_nobody(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    trips = Gathering(gate)
+    first = pool.submit(trips.failure_of, 0)
+    assert gate.begun.wait(PATIENCE_S)
+    monkeypatch.setattr(gathering, "_Place", InterruptedPlace)
+
+    gone = pool.submit(trips.failure_of, 1)
+
+    assert isinstance(gone.exception(PATIENCE_S), Interrupted)
+    assert trips._waiting == []
+    monkeypatch.undo()
+    gate.open.set()
+    assert first.result(PATIENCE_S) is None
+    assert trips.failure_of(2) is None
+    assert gate.groups == [[0], [2]]
+
+
+class InterruptedPlace(gathering._Place[int]):
+    """A place of a thread that is interrupted as it begins to wait."""
+
+    @property
+    def called(self) -> threading.Lock:
+        """Not to be waited for."""
+        raise Interrupted
+
+    @called.setter
+    def called(self, _: threading.Lock) -> None:
+        """Have none."""
+
+
+def test_who_was_forgotten_goes_by_itself(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if whoever took it along had been interrupted between two steps."""
+    monkeypatch.setattr(gathering, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(gathering, "LONGEST_S", 0.5)
+    gate = Gate()
+    trips = Gathering(gate)
+    first, second = behind_the_first(trips, gate, pool, 1)
+
+    with trips._lock:
+        trips._waiting.clear()
+
+    assert second.result(PATIENCE_S) is None
+    assert gate.groups == [[0], [1]]
+    gate.open.set()
+    assert first.result(PATIENCE_S) is None
 
 
 def test_each_is_done_once_however_many_there_are(pool: ThreadPoolExecutor) -> None:
