@@ -225,6 +225,12 @@ ERRORS: dict[int, dict[str, Any]] = {
         "body_too_large",
         "the body must be at most 15728640 bytes (POSTROOM_MAX_BODY_MB)",
     ),
+    414: _error(
+        414,
+        "URI Too Long",
+        "uri_too_long",
+        "the request's address is too long",
+    ),
     415: _error(
         415,
         "Unsupported Media Type",

@@ -41,6 +41,9 @@ _COMMON = (401, 403, 429, 500, 503)
 #: Errors that any call with a body may get.
 _OF_A_BODY = (400, 408, 413, 415)
 
+#: Errors that any call with parameters may get.
+_OF_PARAMETERS = (414,)
+
 #: The name and the meaning of an error where an operation has nothing to add.
 _ERRORS: Mapping[int, tuple[str, str]] = {
     400: (
@@ -53,6 +56,7 @@ _ERRORS: Mapping[int, tuple[str, str]] = {
     408: ("RequestTimeout", "The body stopped coming, or came too slowly."),
     409: ("Conflict", "It is not in a state for that."),
     413: ("ContentTooLarge", "The body is larger than `POSTROOM_MAX_BODY_MB`."),
+    414: ("URITooLong", "The address has more than 4,094 bytes."),
     415: ("UnsupportedMediaType", "The body is not `application/json`."),
     429: ("TooManyRequests", "Too many at once: again after `Retry-After` seconds."),
     500: (
@@ -123,7 +127,7 @@ def operation(
     """Return an operation.
 
     The errors that its kind may always get are added to ``answers``: those of a key
-    where it has a scope, those of a body where it takes one.
+    where it has a scope, those of a body or of parameters where it takes some.
 
     Args:
         name: The ``operationId``: methods of generated clients are called so.
@@ -133,7 +137,12 @@ def operation(
         parameters: In full, or by a name of `PARAMETERS`.
         body: Of the request, by `body_of`.
     """
-    also = (*(_COMMON if scope else ()), *(_OF_A_BODY if body else ()))
+    parameters = list(parameters)
+    also = (
+        *(_COMMON if scope else ()),
+        *(_OF_A_BODY if body else ()),
+        *(_OF_PARAMETERS if parameters else ()),
+    )
     given = {**errors(*also), **answers}
     part: Part = {
         "operationId": name,
@@ -141,7 +150,7 @@ def operation(
         "security": [{"key": [scope]}] if scope else [],
         "responses": {str(status): given[status] for status in sorted(given)},
     }
-    if parameters := list(parameters):
+    if parameters:
         part["parameters"] = parameters
     if body:
         part["requestBody"] = body
