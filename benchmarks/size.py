@@ -42,7 +42,13 @@ class Size:
     hops: int = 100
     enqueued: int = 500
     delays_ms: tuple[int, ...] = (0, 50, 200)
-    workers: tuple[tuple[int, int], ...] = ((1, 8), (1, 32), (1, 64), (2, 64))
+    workers: tuple[tuple[int, int], ...] = (
+        (1, 8),
+        (1, 32),
+        (1, 64),
+        (2, 32),
+        (2, 64),
+    )
     drain_s: float = 2.5
     drained: int = 800
     batches: int = 10
@@ -50,7 +56,7 @@ class Size:
     grown: int = 60
     due: tuple[int, ...] = (500, 2_000)
     due_delays_ms: tuple[int, ...] = (50,)
-    fresh: int = 40
+    fresh: int = 30
     warm_up: int = 5
 
 

@@ -160,10 +160,11 @@ def _in_a_router() -> Iterator[tuple[str, Way]]:
     )
     yield "reconcile.hints.reconcile", doubt
     yield "offer.hints.reconcile_all", Way(go=abandoned, **lost, **one)
-    for call in ("hints.waiting", "store.apply_all", "hints.route_all"):
+    for call in ("store.apply_all", "hints.route_all"):
         yield f"offer.{call}", Way(go=unhinted(), **one)
     for call in ("hints.has_forgotten", "store.due", "board.health", "store.parked"):
         yield f"offer.{call}", Way(go=unhinted(of_any=True), **one)
+    yield "offer.hints.waiting", Way(go=unhinted(of_any=True), **one)
     for call in ("store.hasten", "hints.remember"):
         yield f"offer.{call}", Way(go=forgotten, **one)
     found = released(of_any=True, hinted=False)
