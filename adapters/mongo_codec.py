@@ -257,9 +257,9 @@ def _word(words: type[Word], value: str | None) -> Word | None:
     return None if value is None else words(value)
 
 
-def _known(cls: type[Any], document: Mapping[str, Any]) -> dict[str, Any]:
+def _known(cls: Any, document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that this release knows: a newer one may have added some."""
-    names = {field.name for field in fields(cls)}
+    names = _names_of(cls)
     return {name: value for name, value in document.items() if name in names}
 
 
